@@ -1,0 +1,70 @@
+"""What can go wrong, said so that a person can act on it. Knows no files, no git, no terminal."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CatflapError(Exception):
+    """What we did, where, why it failed, and what to do now.
+
+    ``str()`` gives ``cannot <what> <where>: <why>; <hint>``, one line. ``exit_code`` is the contract's: 1 the
+    user can fix it, 2 usage, 3 our bug. ``retryable`` says that the same call may succeed a moment later.
+    """
+
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, what: str, *, where: str = "", why: str, hint: str = "") -> None:
+        self.what, self.where, self.why, self.hint = what, where, why, hint
+        place = f" {where}" if where else ""
+        advice = f"; {hint}" if hint else ""
+        super().__init__(f"cannot {what}{place}: {why}{advice}")
+
+
+class InvalidEvent(CatflapError):
+    """An event that breaks a rule of the data model; ``where`` is the field."""
+
+
+class DatabaseUnusable(CatflapError):
+    """queue.db cannot be used as it is: not a database, damaged, read-only, or made by a newer catflap."""
+
+
+class DatabaseBusy(CatflapError):
+    """Another process held queue.db for longer than we may wait."""
+
+    retryable = True
+
+
+class QueueFull(CatflapError):
+    """The queue holds its 10,000 events; the change stays unannounced until there is room."""
+
+    retryable = True
+
+
+class ClockBusy(CatflapError):
+    """Another process held the Lamport clock for longer than we may wait."""
+
+    retryable = True
+
+
+class ClockUnwritable(CatflapError):
+    """clock.json cannot be written, so no event may be made: its clock could repeat."""
+
+
+class GitFailed(CatflapError):
+    """git said no to something that we need."""
+
+
+class NotARepository(CatflapError):
+    """The path is in no git repository with a working tree."""
+
+
+class NotInstalled(CatflapError):
+    """`catflap install` was not run in this repository."""
+
+
+class BadInput(CatflapError):
+    """An argument that cannot be used."""
+
+    exit_code = 2

@@ -1,0 +1,91 @@
+-- Everything catflap remembers, in one file (queue.db): what waits for the server, and what the world was told.
+-- `queue` is the data model's table to the letter; other tools read it. The rest is ours.
+
+CREATE TABLE queue (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_id TEXT UNIQUE NOT NULL,
+    event_type TEXT NOT NULL,
+    data TEXT NOT NULL,           -- Full JSON event
+    timestamp INTEGER NOT NULL,   -- Queue time (epoch seconds)
+    retry_count INTEGER DEFAULT 0
+);
+
+CREATE INDEX idx_timestamp ON queue(timestamp);
+CREATE INDEX idx_retry ON queue(retry_count);
+
+-- One row: facts about this file as a whole.
+CREATE TABLE meta (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    highest_clock INTEGER NOT NULL      -- the highest Lamport clock ever put in `queue`; rebuilds a lost clock.json
+);
+INSERT INTO meta (id, highest_clock) VALUES (1, 0);
+
+-- A project is one git common dir in which `catflap install` was run.
+CREATE TABLE project (
+    id INTEGER PRIMARY KEY,
+    common_dir TEXT UNIQUE NOT NULL,    -- absolute
+    path TEXT NOT NULL,                 -- the checkout that `catflap install` named
+    slug TEXT NOT NULL,
+    hooks_dir TEXT,                     -- where our hooks are; NULL after --no-hooks
+    installed_at TEXT NOT NULL
+);
+
+-- A view is one worktree, keyed by its git dir, since `git worktree move` changes paths.
+CREATE TABLE view (
+    id INTEGER PRIMARY KEY,
+    project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    git_dir TEXT UNIQUE NOT NULL,       -- absolute
+    cursor TEXT NOT NULL                -- JSON: the last HEAD move read, and the rebase under way
+);
+
+-- What a view looked like when we last looked, a row per file.
+CREATE TABLE base (
+    view_id INTEGER NOT NULL REFERENCES view(id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    facts TEXT NOT NULL,                -- JSON
+    stamp TEXT,                         -- mtime, size and inode of the file with these facts; NULL: not known
+    PRIMARY KEY (view_id, path)
+) WITHOUT ROWID;
+
+-- What the world was told, a row per feature and a row per work package. Rows are never deleted.
+CREATE TABLE feature (
+    project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    feature_slug TEXT NOT NULL,
+    announced TEXT NOT NULL,            -- JSON
+    PRIMARY KEY (project_id, feature_slug)
+) WITHOUT ROWID;
+
+CREATE TABLE announced (
+    project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    feature_slug TEXT NOT NULL,
+    wp_id TEXT NOT NULL,
+    announced TEXT NOT NULL,            -- JSON
+    PRIMARY KEY (project_id, feature_slug, wp_id)
+) WITHOUT ROWID;
+
+-- One ErrorLogged for each distinct content.
+CREATE TABLE seen_error (
+    project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (project_id, digest)
+) WITHOUT ROWID;
+
+-- What was told and what was held back, and why: the memory of `catflap explain`.
+CREATE TABLE trace (
+    id INTEGER PRIMARY KEY,
+    project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    at TEXT NOT NULL,
+    feature_slug TEXT NOT NULL,
+    wp_id TEXT,
+    rule TEXT NOT NULL,
+    outcome TEXT NOT NULL,              -- told, or held
+    fact TEXT NOT NULL,                 -- status, agent, history, ...
+    before TEXT,
+    after TEXT,
+    commit_sha TEXT,
+    path TEXT,
+    event_id TEXT,
+    note TEXT NOT NULL
+);
+
+CREATE INDEX idx_trace_wp ON trace(project_id, feature_slug, wp_id, id);
