@@ -68,3 +68,7 @@ class BadInput(CatflapError):
     """An argument that cannot be used."""
 
     exit_code = 2
+
+
+class HookInTheWay(CatflapError):
+    """A hook lies where the shim would go, and cannot be kept."""

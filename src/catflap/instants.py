@@ -1,0 +1,30 @@
+"""Instants as text (ISO 8601, UTC) and as epoch seconds. Reads no clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def iso(epoch_s: float) -> str:
+    """``2026-02-03T12:00:00Z``: the instant in UTC, whole seconds."""
+    return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(start: str | None, end: str) -> str | None:
+    """The ISO 8601 duration from ``start`` to ``end``; None when the start is unknown, or lies after the end."""
+    if start is None:
+        return None
+    seconds = int(_epoch(end) - _epoch(start))
+    if seconds < 0:
+        return None
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, rest = divmod(rest, 60)
+    date = f"{days}D" if days else ""
+    clock = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M"), (rest, "S")) if n)
+    return f"P{date}T{clock}" if clock else f"P{date or 'T0S'}"
+
+
+def _epoch(text: str) -> float:
+    """Epoch seconds of a timestamp with zone, as events.is_timestamp accepts it; a leap second counts as the last."""
+    return datetime.fromisoformat(text.upper().replace("Z", "+00:00").replace(":60", ":59")).timestamp()
