@@ -92,10 +92,8 @@ def is_complete(wps: Mapping[str, WPAnnounced]) -> bool:
     return bool(present) and all(state.status == "done" for state in present)
 
 
-def apply_event(
-    ledger: Ledger, event_type: str, payload: Mapping[str, Any], event_id: str | None = None
-) -> None:
-    """Move ``ledger`` by one valid event; an event without ``feature_slug`` names no work package that we could know."""
+def apply_event(ledger: Ledger, event_type: str, payload: Mapping[str, Any], event_id: str | None = None) -> None:
+    """Move ``ledger`` by one valid event; one without ``feature_slug`` names no work package that we could know."""
     feature = payload.get("feature_slug")
     if not feature:
         return
@@ -127,9 +125,7 @@ def apply_event(
     ledger.put(key, state)
 
 
-def _apply_to_feature(
-    ledger: Ledger, event_type: str, payload: Mapping[str, Any], event_id: str | None
-) -> None:
+def _apply_to_feature(ledger: Ledger, event_type: str, payload: Mapping[str, Any], event_id: str | None) -> None:
     feature = payload["feature_slug"]
     if event_type == "FeatureCreated":
         ledger.features[feature] = replace(

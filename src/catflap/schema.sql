@@ -1,7 +1,8 @@
 -- Everything catflap remembers, in one file (queue.db): what waits for the server, and what the world was told.
--- `queue` is the data model's table to the letter; other tools read it. The rest is ours.
+-- `queue` is the data model's table to the letter; other tools read it, and Spec Kitty may have made it already
+-- (database.py checks its columns). The rest is ours.
 
-CREATE TABLE queue (
+CREATE TABLE IF NOT EXISTS queue (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id TEXT UNIQUE NOT NULL,
     event_type TEXT NOT NULL,
@@ -10,15 +11,17 @@ CREATE TABLE queue (
     retry_count INTEGER DEFAULT 0
 );
 
-CREATE INDEX idx_timestamp ON queue(timestamp);
-CREATE INDEX idx_retry ON queue(retry_count);
+CREATE INDEX IF NOT EXISTS idx_timestamp ON queue(timestamp);
+CREATE INDEX IF NOT EXISTS idx_retry ON queue(retry_count);
 
 -- One row: facts about this file as a whole.
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     highest_clock INTEGER NOT NULL      -- the highest Lamport clock ever put in `queue`; rebuilds a lost clock.json
 );
-INSERT INTO meta (id, highest_clock) VALUES (1, 0);
+INSERT INTO meta (id, highest_clock)
+SELECT 1, coalesce(max(CASE WHEN json_valid(data) AND json_type(data, '$.lamport_clock') = 'integer'
+    THEN min(max(json_extract(data, '$.lamport_clock'), 0), 9007199254740991) END), 0) FROM queue;
 
 -- A project is one git common dir in which `catflap install` was run.
 CREATE TABLE project (
@@ -27,7 +30,8 @@ CREATE TABLE project (
     path TEXT NOT NULL,                 -- the checkout that `catflap install` named
     slug TEXT NOT NULL,
     hooks_dir TEXT,                     -- where our hooks are; NULL after --no-hooks
-    installed_at TEXT NOT NULL
+    installed_at TEXT NOT NULL,
+    is_installed INTEGER NOT NULL       -- 0 after `catflap uninstall`: what was announced stays known
 );
 
 -- A view is one worktree, keyed by its git dir, since `git worktree move` changes paths.
@@ -38,11 +42,11 @@ CREATE TABLE view (
     cursor TEXT NOT NULL                -- JSON: the last HEAD move read, and the rebase under way
 );
 
--- What a view looked like when we last looked, a row per file.
+-- What a view looked like when we last looked: its cursor's commit, and a row per file that was not as the commit has it.
 CREATE TABLE base (
     view_id INTEGER NOT NULL REFERENCES view(id) ON DELETE CASCADE,
     path TEXT NOT NULL,
-    facts TEXT NOT NULL,                -- JSON
+    facts TEXT NOT NULL,                -- JSON; null: the file was gone
     stamp TEXT,                         -- mtime, size and inode of the file with these facts; NULL: not known
     PRIMARY KEY (view_id, path)
 ) WITHOUT ROWID;

@@ -1,0 +1,256 @@
+"""The queue table and the highest clock ever put in it: the only file that reads or writes either. Knows no network.
+
+A row waits until the server has confirmed its event; after `MAX_RETRIES` refusals it is parked, kept and shown.
+At 10,000 rows the queue is full: nothing is dropped, what comes next is refused (data model, Offline Queue).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from catflap.clock import MAX_CLOCK
+from catflap.config import home
+from catflap.database import open_database, when_free, write_transaction
+from catflap.errors import InvalidEvent, QueueFull
+
+__all__ = [
+    "CAPACITY",
+    "MAX_RETRIES",
+    "OfflineQueue",
+    "QueueFull",
+    "QueuedEvent",
+    "append",
+    "highest_clock",
+    "highest_clock_in",
+    "room",
+]
+
+CAPACITY = 10_000
+MAX_RETRIES = 5
+COUNT_BELOW = 1_000
+"""Free places by the ids' span below which the rows are counted: the span is free to ask, but counts gaps too."""
+
+_INSERT = (
+    "INSERT INTO queue (event_id, event_type, data, timestamp) VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
+)
+_SPAN = "SELECT (SELECT max(id) FROM queue) - (SELECT min(id) FROM queue) + 1"
+_ROWS = "SELECT id, data, timestamp, coalesce(retry_count, 0), event_id, event_type FROM queue"
+_log = logging.getLogger("catflap.queue")
+_said_full: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedEvent:
+    """A row of the queue: `queued_at` in epoch seconds, `retry_count` the times that the server refused the event."""
+
+    id: int
+    event: dict[str, Any]
+    queued_at: int
+    retry_count: int
+
+
+def room(connection: sqlite3.Connection) -> int:
+    """At least how many more events fit: exact when fewer than `COUNT_BELOW` do. Inside the caller's transaction."""
+    span = connection.execute(_SPAN).fetchone()[0] or 0
+    if CAPACITY - span >= COUNT_BELOW:
+        return int(CAPACITY - span)
+    return max(0, CAPACITY - int(connection.execute("SELECT count(*) FROM queue").fetchone()[0]))
+
+
+def append(connection: sqlite3.Connection, events: Sequence[Mapping[str, Any]], *, queued_at: int) -> None:
+    """Put full events at the end of the queue, in order, inside the caller's transaction; it has asked for `room`.
+
+    An event whose id is queued already stays as it was. The highest clock moves with the events, so that a lost
+    clock.json can be rebuilt even after they were sent.
+
+    Raises: InvalidEvent when one has no id or type, or is no JSON; then the caller's transaction must not commit.
+    """
+    connection.executemany(_INSERT, [(*_columns(event), queued_at) for event in events])
+    highest = max((_clock_of(event) for event in events), default=0)
+    connection.execute("UPDATE meta SET highest_clock = ?1 WHERE id = 1 AND highest_clock < ?1", (highest,))
+
+
+def highest_clock(connection: sqlite3.Connection) -> int:
+    """The highest Lamport clock ever put in the queue, 0 for none: a clock below it went backwards."""
+    return int(connection.execute("SELECT highest_clock FROM meta WHERE id = 1").fetchone()[0])
+
+
+def highest_clock_in(path: Path) -> int:
+    """`highest_clock` of the queue.db at `path`, read without creating it; 0 when it does not say."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return when_free(lambda: highest_clock(connection), path)
+    except sqlite3.Error:  # no such file, or not ours: no event of it has a clock that could repeat
+        return 0
+
+
+class OfflineQueue:
+    """The queue of one queue.db, for any thread and any process; every call is a transaction of its own.
+
+    Every method may raise DatabaseBusy and DatabaseUnusable.
+    """
+
+    def __init__(self, db_path: Path | str | None = None) -> None:
+        self.path = home() / "queue.db" if db_path is None else Path(db_path)
+        self._lock = threading.RLock()
+        self._before_fork: list[sqlite3.Connection] = []
+        self._pid = os.getpid()
+        self._connection: sqlite3.Connection | None = open_database(self.path)
+
+    def queue_event(self, event: Mapping[str, Any]) -> bool:
+        """Whether the event is in the queue now; False, and one warning per process, when the queue is full.
+
+        An event that is there already stays as it was. Raises: InvalidEvent, as `append`.
+        """
+        event_id, _, _ = _columns(event)
+        with self._writing() as connection:
+            if connection.execute("SELECT 1 FROM queue WHERE event_id = ?", (event_id,)).fetchone():
+                return True
+            if room(connection) > 0:
+                append(connection, [event], queued_at=int(time.time()))
+                return True
+        self._warn_full()
+        return False
+
+    def drain_queue(self, limit: int = 1000) -> list[dict[str, Any]]:
+        """Up to `limit` events that wait to be sent, oldest first; they stay queued until `mark_synced`."""
+        return self._events(f"{_ROWS} WHERE coalesce(retry_count, 0) < ? ORDER BY id LIMIT ?", MAX_RETRIES, limit)
+
+    def get_events_by_retry_count(self, max_retries: int = 5) -> list[dict[str, Any]]:
+        """The events refused fewer than `max_retries` times, oldest first."""
+        return self._events(f"{_ROWS} WHERE coalesce(retry_count, 0) < ? ORDER BY id", max_retries)
+
+    def parked(self) -> list[dict[str, Any]]:
+        """The events refused `MAX_RETRIES` times, oldest first: kept, and not sent until `retry_parked`."""
+        return self._events(f"{_ROWS} WHERE coalesce(retry_count, 0) >= ? ORDER BY id", MAX_RETRIES)
+
+    def rows(self) -> list[QueuedEvent]:
+        """Every row, oldest first; one whose data is no JSON has an event of only its id and type."""
+        return [
+            QueuedEvent(row[0], _decoded(row) or {"event_id": row[4], "event_type": row[5]}, row[2], row[3])
+            for row in self._fetch(f"{_ROWS} ORDER BY id")
+        ]
+
+    def size(self) -> int:
+        """How many events are queued, the parked ones too."""
+        return int(self._fetch("SELECT count(*) FROM queue")[0][0])
+
+    def mark_synced(self, event_ids: Iterable[str]) -> int:
+        """How many events left the queue because the server has them."""
+        return self._for_each("DELETE FROM queue WHERE event_id = ?", event_ids)
+
+    def drop(self, event_ids: Iterable[str]) -> int:
+        """How many events left the queue because a person gave them up."""
+        return self._for_each("DELETE FROM queue WHERE event_id = ?", event_ids)
+
+    def increment_retry(self, event_ids: Iterable[str]) -> int:
+        """How many of the events were found, and have been refused once more now."""
+        return self._for_each(
+            "UPDATE queue SET retry_count = coalesce(retry_count, 0) + 1 WHERE event_id = ?", event_ids
+        )
+
+    def retry_parked(self, event_ids: Iterable[str] | None = None) -> int:
+        """How many parked events, all or the named, wait to be sent again as if never refused."""
+        sql = f"UPDATE queue SET retry_count = 0 WHERE retry_count >= {MAX_RETRIES}"
+        if event_ids is not None:
+            return self._for_each(f"{sql} AND event_id = ?", event_ids)
+        with self._writing() as connection:
+            return connection.execute(sql).rowcount
+
+    def clear(self) -> None:
+        """Empty the queue. The highest clock stays, so that no later event repeats one."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM queue")
+
+    def close(self) -> None:
+        """Close queue.db; a later call opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+                self._connection = None
+
+    def __enter__(self) -> OfflineQueue:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():
+            # A forked child may neither use nor close its parent's connection (sqlite.org/howtocorrupt.html, 2.6).
+            if self._connection is not None:
+                self._before_fork.append(self._connection)
+            self._connection, self._pid = None, os.getpid()
+        if self._connection is None:
+            self._connection = open_database(self.path)
+        return self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            connection = self._open()
+            with write_transaction(connection):
+                yield connection
+
+    def _fetch(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._lock:
+            connection = self._open()
+            return when_free(lambda: connection.execute(sql, values).fetchall(), self.path)
+
+    def _events(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        return [event for row in self._fetch(sql, *values) if (event := _decoded(row)) is not None]
+
+    def _for_each(self, sql: str, event_ids: Iterable[str]) -> int:
+        with self._writing() as connection:
+            return connection.executemany(sql, [(event_id,) for event_id in event_ids]).rowcount
+
+    def _warn_full(self) -> None:
+        if str(self.path) not in _said_full:
+            _said_full.add(str(self.path))
+            why = f"it holds {CAPACITY:,} events already"
+            hint = "run `catflap sync now`, or `catflap queue drop` what is not wanted"
+            _log.warning("%s", QueueFull("add to the queue", where=str(self.path), why=why, hint=hint))
+
+
+def _columns(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What the row keeps of the event: id, type, and all of it as compact JSON."""
+    for name in ("event_id", "event_type"):
+        if not isinstance(event.get(name), str):
+            raise InvalidEvent("queue the event", where=name, why=f"it is {event.get(name)!r:.80}, not a string")
+    try:
+        return event["event_id"], event["event_type"], _encode(event)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidEvent("queue the event", where=event["event_id"], why=f"it is no JSON: {error}") from error
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def _clock_of(event: Mapping[str, Any]) -> int:
+    value = event.get("lamport_clock")
+    return value if type(value) is int and 0 <= value <= MAX_CLOCK else 0
+
+
+def _decoded(row: tuple[Any, ...]) -> dict[str, Any] | None:
+    """The row's event; None, with a warning, when another program has put something else there."""
+    try:
+        event = json.loads(row[1])
+    except (TypeError, ValueError, RecursionError):
+        event = None
+    if isinstance(event, dict):
+        return event
+    _log.warning("row %s of the queue is no event and is not sent; `catflap queue drop %s` removes it", row[0], row[4])
+    return None
