@@ -11,7 +11,7 @@ from typing import Any
 
 from catflap.history import HistoryRow
 from catflap.lanelog import LaneRow
-from catflap.workpackage import WorkPackage
+from catflap.workpackage import Problem, WorkPackage
 
 Key = tuple[str, str]
 """(feature_slug, wp_id)"""
@@ -93,9 +93,7 @@ def rows_by_wp(rows: Iterable[LaneRow]) -> dict[str, tuple[LaneRow, ...]]:
     return {wp_id: tuple(own) for wp_id, own in found.items()}
 
 
-def place(
-    wps: Iterable[WorkPackage], logs: Mapping[str, Mapping[str, tuple[LaneRow, ...]]]
-) -> dict[Key, Facts]:
+def place(wps: Iterable[WorkPackage], logs: Mapping[str, Mapping[str, tuple[LaneRow, ...]]]) -> dict[Key, Facts]:
     """The facts of one place. Of files with the same id in one feature the last in ``wps`` speaks.
 
     ``logs`` holds per feature the rows per work package.
@@ -107,3 +105,38 @@ def place(
         for wp_id, rows in log.items():
             found.setdefault((feature, wp_id), Facts(rows=rows, is_file_known=False))
     return found
+
+
+def wp_to_json(wp: WorkPackage) -> dict[str, Any]:
+    """What a base remembers of a file: every fact, but of history rows their digests only."""
+    return {
+        "feature": wp.feature,
+        "wp_id": wp.wp_id,
+        "path": wp.path,
+        "title": wp.title,
+        "status": wp.status,
+        "source": wp.source,
+        "agent": wp.agent,
+        "dependencies": list(wp.dependencies),
+        "history": [row.digest for row in wp.history],
+        "has_feedback": wp.has_feedback,
+        "problem": [wp.problem.message, wp.problem.digest, wp.problem.line] if wp.problem is not None else None,
+        "readable": wp.readable,
+        "lane": wp.lane,
+        "lane_line": wp.lane_line,
+    }
+
+
+def wp_from_json(fields: Mapping[str, Any]) -> WorkPackage:
+    """The reverse of :func:`wp_to_json`; the history rows have digests and no words."""
+    problem = fields["problem"]
+    return WorkPackage(
+        **{
+            **fields,
+            "dependencies": tuple(fields["dependencies"]),
+            "history": tuple(
+                HistoryRow(digest=digest, entry_type=None, author=None, content="") for digest in fields["history"]
+            ),
+            "problem": Problem(message=problem[0], digest=problem[1], line=problem[2]) if problem else None,
+        }
+    )
