@@ -108,9 +108,7 @@ def test_an_aborted_rebase_is_a_switch_back() -> None:
 
 
 def test_a_rebase_stays_open_between_two_readings() -> None:
-    moves, rebase = fold(
-        [entry(A, B, "rebase (start): checkout main"), entry(B, C, "rebase (pick): x")], None
-    )
+    moves, rebase = fold([entry(A, B, "rebase (start): checkout main"), entry(B, C, "rebase (pick): x")], None)
     assert not moves
     assert rebase == OpenRebase(old=A, onto=B, new=C, at=7)
     moves, rebase = fold([entry(C, C, "rebase (finish): returning to refs/heads/t")], rebase)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 
-class Rule(str, Enum):
+class Rule(StrEnum):
     """By whose hand the facts of a move differ; the value is what `catflap explain` prints."""
 
     HAND = "commit"
@@ -77,7 +77,7 @@ def is_zero(oid: str) -> bool:
 
 
 def parse_reflog(text: bytes, start: int) -> list[Entry]:
-    """The whole lines of ``text``, a reflog file from byte ``start`` on; a last line without newline is not there yet."""
+    """The whole lines of ``text``, a reflog from byte ``start`` on; a last line without newline is not there yet."""
     entries = []
     end = start
     for raw in text.splitlines(keepends=True):
@@ -144,9 +144,7 @@ def fold(entries: Iterable[Entry], rebase: OpenRebase | None) -> tuple[list[Move
     for entry in entries:
         step = rebase_step(entry.message)
         if rebase is not None and (step == "start" or _leaves(entry)):
-            moves.append(
-                conclude(rebase)
-            )  # a detached rebase writes no finish: this entry shows that it is over
+            moves.append(conclude(rebase))  # a detached rebase writes no finish: this entry shows that it is over
             rebase = None
         if step == "start":
             rebase = OpenRebase(old=entry.old, onto=entry.new, new=entry.new, at=entry.at)
@@ -203,9 +201,7 @@ def _finished(rebase: OpenRebase, entry: Entry) -> Move:
 
 def conclude(rebase: OpenRebase) -> Move:
     """The move of a rebase that is over without a finish entry: a detached one, or ``--apply`` in post-rewrite."""
-    return Move(
-        rule=Rule.ONTO, old=rebase.old, new=rebase.new, at=rebase.at, label="rebase (over)", onto=rebase.onto
-    )
+    return Move(rule=Rule.ONTO, old=rebase.old, new=rebase.new, at=rebase.at, label="rebase (over)", onto=rebase.onto)
 
 
 def rebased_from(entries: Sequence[Entry], branch: str, new: str) -> tuple[str, str] | None:

@@ -1,0 +1,44 @@
+"""An event in a person's words: what changed, by whom. Knows events only."""
+
+from __future__ import annotations
+
+from catflap.events import Event
+
+
+def what_changed(event: Event) -> str:
+    """``planned → doing``, ``assigned to claude``, and the like: the change without its WP and feature."""
+    payload = event.payload
+    match event.event_type:
+        case "WPStatusChanged":
+            return f"{payload['previous_status']} → {payload['new_status']}"
+        case "WPCreated":
+            return f"created: {payload['title']}"
+        case "WPAssigned":
+            return f"assigned to {payload['agent_id']} ({payload['phase']})"
+        case "HistoryAdded":
+            return f"{payload['entry_type']}: {payload['entry_content']}"
+        case "DependencyResolved":
+            return f"no longer waits for {payload['dependency_wp_id']}"
+        case "FeatureCreated":
+            return f"feature created, {payload['wp_count']} work packages"
+        case "FeatureCompleted":
+            return f"feature completed, {payload['total_wps']} work packages"
+        case _:
+            return f"error: {payload.get('error_message', '')}"
+
+
+def by_whom(event: Event) -> str:
+    """Who changed it, as far as the event says; empty when it does not."""
+    payload = event.payload
+    return str(payload.get("changed_by") or payload.get("author") or payload.get("agent_id") or "")
+
+
+def where(event: Event) -> str:
+    """``001-demo WP01``, or the feature alone."""
+    return " ".join(part for part in (event.payload.get("feature_slug"), event.payload.get("wp_id")) if part)
+
+
+def one_line(event: Event) -> str:
+    """The event in one line: clock, place, change, by whom."""
+    who = by_whom(event)
+    return f"{event.lamport_clock:>5}  {where(event)}  {what_changed(event)}{f'  by {who}' if who else ''}"
