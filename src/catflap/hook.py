@@ -1,4 +1,119 @@
-"""The lean door that git hooks use."""
+"""The lean door: what a git hook runs. Always ends with 0, says at most one line, and imports only what it needs.
+
+Run as a file, by ``python -I -S``: without site-packages the start takes half the time, so the shim names the
+folders that modules come from.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+if __name__ == "__main__":
+    sys.path += sys.argv.pop(1).split(";")
+
+import os
+
+from catflap.config import home, is_disabled
+from catflap.errors import CatflapError
+
+WAIT_S = 1.0
+"""How long a commit may wait for another process's lock; then its change is told later."""
 
 
-def run() -> None: ...
+class Door:
+    """Where every exception ends: git must go on. One line for the user, the whole story in ``<home>/catflap.log``."""
+
+    def __enter__(self) -> Door:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if isinstance(error, CatflapError):
+            say(f"{error}. The change is told later.")
+        else:
+            import traceback
+
+            where = _log("".join(traceback.format_exception(error)))
+            say(f"our bug, not yours ({type(error).__name__}: {error}); the change is told later. {where}")
+        return True
+
+
+def say(text: str) -> None:
+    """One line on stderr, whatever is in ``text``."""
+    sys.stderr.write(f"catflap: {' '.join(text.split())}\n")
+
+
+def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree: str) -> None:
+    """Observe the view after git ran the hook ``name``. ``place``: its git dir, common dir and working tree."""
+    from catflap import seen
+    from catflap.clock import LamportClock
+    from catflap.database import open_database
+    from catflap.git import View
+    from catflap.observe import observe_head
+
+    folder = home()
+    view = View(*place)
+    outcome = None
+    connection = open_database(folder / "queue.db", wait_s=WAIT_S)
+    try:
+        clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=WAIT_S)
+        outcome = observe_head(connection, clock, view, hook=(name, *args), wait_s=WAIT_S)
+    finally:
+        connection.close()
+        if outcome is not None and outcome.is_quiet:
+            seen.remember_tree(str(folder), view.git_dir, tree)
+        else:
+            seen.forget_tree(str(folder), view.git_dir)
+    if outcome is not None and outcome.waiting:
+        say(
+            f"the queue is full: {outcome.waiting} changes wait in your files and are told once there is room; "
+            "run `catflap sync now`, or look at `catflap queue list`"
+        )
+
+
+def main(argv: list[str]) -> None:
+    """The shim's call: hook name, working tree, git dir, common dir, tree of kitty-specs/, the hook's own arguments."""
+    with Door():
+        name, worktree, git_dir, common_dir, tree, *args = argv
+        if not is_disabled():
+            run_hook(name, tuple(args), (git_dir, common_dir, worktree), tree)
+
+
+def observe_here(name: str, args: tuple[str, ...]) -> None:
+    """`catflap hook NAME [ARGS...]`, for hook managers: the same without the shim, so git is asked where we are."""
+    with Door():
+        if is_disabled():
+            return
+        from catflap.git import ask, locate
+
+        view = locate(os.getcwd())
+        tree = ask(view.worktree, "rev-parse", "HEAD:kitty-specs", ok=(0, 128)).strip()
+        run_hook(name, args, (view.git_dir, view.common_dir, view.worktree), tree or "HEAD:kitty-specs")
+
+
+def run() -> None:
+    """The console script `catflap-hook`, and `catflap hook`: ``NAME [ARGS...]``."""
+    if len(sys.argv) < 2:
+        say("which hook runs? Use: catflap-hook NAME [ARGS...]")
+    else:
+        observe_here(sys.argv[1], tuple(sys.argv[2:]))
+
+
+def _log(story: str) -> str:
+    try:
+        path = home() / "catflap.log"
+        with path.open("a", encoding="utf-8") as file:
+            file.write(story)
+    except OSError as error:  # no place to write it down: say so, the line on stderr is all there is
+        return f"It could not be written to a log ({error})."
+    return f"Please report it with {path}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(0)  # nothing is left to clean up, and an orderly end of the interpreter costs milliseconds

@@ -1,0 +1,96 @@
+"""What a view looked like when we last looked: its commit's tree, and a row for each file seen otherwise.
+
+Almost every file is as its commit has it, so rows are few: edits that a look at the working tree has told, edits
+that were there at the install, and what a commit left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from catflap import git, worktree
+from catflap.drafts import WPChange
+from catflap.facts import NOTHING, Facts, Key, place, wp_from_json, wp_to_json
+from catflap.git import View
+from catflap.lanelog import LaneRow
+from catflap.ledger import BaseRow
+from catflap.trees import TreeReader
+from catflap.workpackage import WorkPackage
+
+
+class Base:
+    """The base of one view: ``head`` is the commit it stands on, ``rows`` the files that differ from it, by path."""
+
+    def __init__(self, view: View, reader: TreeReader, head: str, rows: Mapping[str, BaseRow]) -> None:
+        self._view = view
+        self._reader = reader
+        self.tree = reader.tree(head)
+        self.rows = rows
+
+    def wp(self, path: str) -> WorkPackage | None:
+        """The work package at ``path`` as we last saw it."""
+        if path in self.rows:
+            facts = self.rows[path].facts
+            return wp_from_json(facts) if facts is not None else None
+        return self._reader.wp(path, f"{self.tree}:{path}") if self.tree is not None else None
+
+    def log(self, feature: str) -> dict[str, tuple[LaneRow, ...]]:
+        """The lane log of a feature as we last saw it; of an override the newest row per work package only."""
+        row = self.rows.get(f"{git.SPECS}/{feature}/{git.LANE_LOG}")
+        if row is not None:
+            return {wp_id: (LaneRow(**fields),) for wp_id, fields in (row.facts or {}).items()}
+        return self._reader.feature_log(self.tree, feature) if self.tree is not None else {}
+
+    def facts(self, key: Key, paths: Iterable[str]) -> Facts:
+        """One work package as we last saw it, in the files at ``paths``."""
+        wps = [wp for path in paths if (wp := self.wp(path)) is not None]
+        return place(wps, {key[0]: self.log(key[0])}).get(key, NOTHING)
+
+    def was_left_out(self, change: WPChange, final_tree: str) -> bool:
+        """Whether a commit left this work package out: its file is still as the base has it, unlike the commit."""
+        key, paths = change.key, paths_of(change)
+        wps = [wp for path in paths if (wp := worktree.read_wp(self._view, path)) is not None]
+        here = place(wps, {key[0]: worktree.read_log(self._view, key[0])}).get(key, NOTHING)
+        if here.told_part == change.new.told_part:
+            return False
+        wps = [wp for path in paths if (wp := self._reader.wp(path, f"{final_tree}:{path}")) is not None]
+        final = place(wps, {key[0]: self._reader.feature_log(final_tree, key[0])}).get(key, NOTHING)
+        return here.told_part != final.told_part and here.told_part == self.facts(key, paths).told_part
+
+    def after_moves(self, head: str, left_out: Iterable[WPChange]) -> dict[str, BaseRow | None]:
+        """What changes in the rows when the view's HEAD goes to ``head``: None removes a row.
+
+        A file that the moves touched is as the new commit has it; one that was left out stays as we last saw it.
+        """
+        changes: dict[str, BaseRow | None] = {}
+        new = self._reader.tree(head)
+        if self.rows and self.tree is not None and new is not None and new != self.tree:
+            touched = {diff.path for diff in git.diff_trees(self._view.git_dir, [(self.tree, new)])[0]}
+            changes.update({path: None for path in self.rows if path in touched})
+        for change in left_out:
+            log = f"{git.SPECS}/{change.key[0]}/{git.LANE_LOG}"
+            changes.update({path: self.rows.get(path) or wp_row(self.wp(path)) for path in paths_of(change)})
+            if any(facts.rows for facts in (change.new, *change.olds)):
+                changes[log] = self.rows.get(log) or log_row(self.log(change.key[0]))
+        return changes
+
+
+def paths_of(change: WPChange) -> list[str]:
+    """The files that spoke for a work package before and after."""
+    found = [facts.wp.path for facts in (change.olds[0], change.new) if facts.wp is not None]
+    return list(dict.fromkeys(found))
+
+
+def wp_row(wp: WorkPackage | None, stamp: str | None = None) -> BaseRow:
+    """The row for a file that is not as the commit has it; None: it is gone."""
+    return BaseRow(wp_to_json(wp) if wp is not None else None, stamp)
+
+
+def log_row(log: Mapping[str, tuple[LaneRow, ...]], stamp: str | None = None) -> BaseRow:
+    """The row for a lane log: the newest row of each work package."""
+    return BaseRow({wp_id: _fields(rows[-1]) for wp_id, rows in log.items()}, stamp)
+
+
+def _fields(row: LaneRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("at", "event_id", "wp_id", "to_lane", "status", "actor")}

@@ -1,0 +1,316 @@
+"""The only file that runs git: what we ask it, and how its answers read. Knows no work packages and no events.
+
+Every call has git's local environment cleared (a hook's GIT_DIR or GIT_INDEX_FILE would send us to another
+repository) and takes no optional lock. Costs measured with git 2.39: a process is 2 to 4 ms, so objects are read
+through one long-lived `cat-file --batch`, and any number of trees is compared by one `diff-tree --stdin`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import IO
+
+from catflap.errors import GitFailed, NotARepository
+
+# What `git rev-parse --local-env-vars` lists in git 2.39; a test compares. A process less in every hook.
+LOCAL_ENV_VARS = frozenset(
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_CONFIG GIT_CONFIG_PARAMETERS GIT_CONFIG_COUNT GIT_OBJECT_DIRECTORY GIT_DIR "
+    "GIT_WORK_TREE GIT_IMPLICIT_WORK_TREE GIT_GRAFT_FILE GIT_INDEX_FILE GIT_NO_REPLACE_OBJECTS GIT_REPLACE_REF_BASE "
+    "GIT_PREFIX GIT_INTERNAL_SUPER_PREFIX GIT_SHALLOW_FILE GIT_COMMON_DIR".split()
+)
+EMPTY_TREES = {
+    40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+}
+SPECS = "kitty-specs"
+LANE_LOG = "status.events.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One worktree of one repository: absolute paths, as git gives them. The git dir is the key, since paths move."""
+
+    git_dir: str
+    common_dir: str
+    worktree: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    tree: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """One path that differs between two trees; an oid is None where the path is missing or no regular file."""
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+def environment() -> dict[str, str]:
+    """The environment for our git calls: this process's, without what binds git to one repository."""
+    found = {name: value for name, value in os.environ.items() if name not in LOCAL_ENV_VARS}
+    found.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C", LANGUAGE="")
+    return found
+
+
+def ask(cwd: str, *args: str, ok: Sequence[int] = (0,)) -> str:
+    """What ``git ARGS`` prints when run in ``cwd``.
+
+    Raises: GitFailed with git's own last words, when it ends with a code that is not in ``ok``.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *args], cwd=cwd, env=environment(), capture_output=True, stdin=subprocess.DEVNULL, check=False
+        )
+    except OSError as error:  # no git on PATH, or no such folder
+        raise GitFailed("run git", where=f"in {cwd}", why=str(error), hint="is git installed and on PATH?") from error
+    if done.returncode not in ok:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        why = words[-1] if words else f"exit code {done.returncode}"
+        raise GitFailed(f"run git {args[0]}", where=f"in {cwd}", why=why, hint=f"try it: git {' '.join(args)}")
+    return os.fsdecode(done.stdout)
+
+
+def locate(path: str) -> View:
+    """The view that ``path`` lies in.
+
+    Raises: NotARepository when it lies in none, or in a bare one.
+    """
+    try:
+        answer = ask(
+            path, "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--is-bare-repository"
+        )
+        git_dir, common_dir, is_bare = answer.splitlines()
+        if is_bare == "true":
+            raise NotARepository("use", where=path, why="it is a bare repository", hint="run this in a checkout of it")
+        worktree = ask(path, "rev-parse", "--path-format=absolute", "--show-toplevel").rstrip("\n")
+    except GitFailed as error:
+        raise NotARepository(
+            "use", where=path, why=f"git says: {error.why}", hint="run this inside a git checkout, or name one"
+        ) from error
+    return View(git_dir=git_dir, common_dir=common_dir, worktree=worktree)
+
+
+def worktrees(view: View) -> list[View]:
+    """Every worktree of the repository whose folder exists, the main one first.
+
+    Read from the git dirs themselves: in a submodule `git worktree list` gives no usable path.
+    """
+    paths = []
+    for line in ask(view.worktree, "worktree", "list", "--porcelain").splitlines():
+        kind, _, value = line.partition(" ")
+        if kind == "worktree" and os.path.isdir(value):
+            paths.append(value)
+    found = {view.git_dir: view}
+    for path in [os.path.dirname(view.common_dir), *paths]:
+        try:
+            other = locate(path)
+        except NotARepository:  # the main worktree of a bare repository, or a folder taken away meanwhile
+            continue
+        if other.common_dir == view.common_dir:
+            found.setdefault(other.git_dir, other)
+    return sorted(found.values(), key=lambda one: (one.git_dir != one.common_dir, one.git_dir))
+
+
+class Objects:
+    """git's objects, read one by one through one `cat-file --batch` that starts with the first question."""
+
+    def __init__(self, git_dir: str) -> None:
+        self._git_dir = git_dir
+        self._process: subprocess.Popen[bytes] | None = None
+        self._commits: dict[str, Commit | None] = {}
+
+    def __enter__(self) -> Objects:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._process.wait()
+            self._process = None
+
+    def commit(self, oid: str) -> Commit | None:
+        """The tree and parents of a commit; an empty tree for zeros (before the first commit); None: not there."""
+        if not oid.strip("0"):
+            return Commit(tree=EMPTY_TREES[len(oid)], parents=())
+        if oid not in self._commits:
+            found = self._get(oid, 1 << 16)
+            self._commits[oid] = _parse_commit(found[1]) if found is not None else None
+        return self._commits[oid]
+
+    def blob(self, name: str, limit: int) -> bytes | None:
+        """The first ``limit`` + 1 bytes of the blob that ``name`` means (an oid, or ``tree:path``); None: not there."""
+        found = self._get(name, limit + 1)
+        return found[1] if found is not None and found[0] == "blob" else None
+
+    def has(self, name: str) -> bool:
+        """Whether ``name`` means any object."""
+        return self._get(name, 0) is not None
+
+    def _get(self, name: str, limit: int) -> tuple[str, bytes] | None:
+        if "\n" in name:
+            return None
+        process = self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(os.fsencode(name) + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError as error:  # git died: a damaged repository, or killed
+            raise GitFailed("read objects", where=f"of {self._git_dir}", why="git cat-file ended early") from error
+        header = process.stdout.readline().split()
+        if not header:
+            raise GitFailed("read objects", where=f"of {self._git_dir}", why="git cat-file gave no answer")
+        if len(header) != 3 or not header[2].isdigit():
+            return None  # "missing", or "ambiguous"
+        size = int(header[2])
+        data = process.stdout.read(min(size, limit))
+        _skip(process.stdout, size - len(data) + 1)
+        return header[1].decode("ascii"), data
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                ["git", f"--git-dir={self._git_dir}", "cat-file", "--batch"],
+                cwd=self._git_dir,
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        return self._process
+
+
+def diff_trees(git_dir: str, pairs: Sequence[tuple[str, str]]) -> list[list[Diff]]:
+    """For each pair of trees what differs under kitty-specs/, in one process whatever the number of pairs."""
+    if not pairs:
+        return []
+    done = subprocess.run(
+        ["git", f"--git-dir={git_dir}", "diff-tree", "--stdin", "-r", "--raw", "-z", "--no-renames", "--", SPECS],
+        cwd=git_dir,
+        env=environment(),
+        input="".join(f"{old} {new}\n" for old, new in pairs).encode("ascii"),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        why = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
+        raise GitFailed("compare trees", where=f"in {git_dir}", why=why, hint="try it: git fsck")
+    found: dict[tuple[str, str], list[Diff]] = {}
+    for pair, diff in _parse_diffs(done.stdout):
+        found.setdefault(pair, []).append(diff)
+    return [found.get(pair, []) for pair in pairs]
+
+
+def _parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], Diff]]:
+    """``tree1 tree2\\n`` opens a pair (git prints no header for equal trees), ``:modes oids S\\0path\\0`` is a path."""
+    pair = ("", "")
+    fields = iter(output.split(b"\0"))
+    for field in fields:
+        header, newline, rest = field.rpartition(b"\n")
+        if newline:
+            old, _, new = header.rsplit(b"\n", 1)[-1].decode("ascii").partition(" ")
+            pair = (old, new)
+        record = (rest if newline else field).decode("ascii")
+        if not record:
+            continue
+        raw = next(fields)
+        try:
+            path = raw.decode("utf-8")
+        except UnicodeDecodeError:  # not a name that an event could carry
+            continue
+        old_mode, new_mode, old_oid, new_oid, _ = record.lstrip(":").split(" ")
+        yield (
+            pair,
+            Diff(
+                path=path,
+                old=old_oid if old_mode.startswith("100") else None,
+                new=new_oid if new_mode.startswith("100") else None,
+            ),
+        )
+
+
+def list_tree(git_dir: str, tree: str) -> list[Diff]:
+    """Every regular file under kitty-specs/ in ``tree``, as if each were new."""
+    return diff_trees(git_dir, [(EMPTY_TREES[len(tree)], tree)])[0]
+
+
+def merge_base(git_dir: str, one: str, other: str) -> str | None:
+    """The best common ancestor; None when there is none, or a commit is not there any more."""
+    answer = ask(git_dir, f"--git-dir={git_dir}", "merge-base", one, other, ok=(0, 1, 128))
+    return answer.strip() or None
+
+
+def is_on_a_remote(git_dir: str, oid: str) -> bool:
+    """Whether a remote-tracking branch holds this commit: then somebody else may have made it."""
+    answer = ask(
+        git_dir, f"--git-dir={git_dir}", "for-each-ref", "--count=1", "--contains", oid, "refs/remotes", ok=(0, 129)
+    )
+    return bool(answer.strip())
+
+
+def walk_reflog(git_dir: str) -> str:
+    """The HEAD reflog, oldest entry first, in the shape of the reflog file, for ref backends that are not files."""
+    answer = ask(
+        git_dir,
+        f"--git-dir={git_dir}",
+        "log",
+        "-g",
+        "--date=raw",
+        "--format=%H%x00%gn <%ge>%x00%gd%x00%gs",
+        "HEAD",
+        "--",
+        ok=(0, 128),
+    )
+    lines = []
+    old: str | None = None
+    for row in reversed(answer.splitlines()):
+        new, who, selector, message = row.split("\0")
+        stamp = selector.partition("@{")[2].rstrip("}")
+        lines.append(f"{old or '0' * len(new)} {new} {who} {stamp}\t{message}\n")
+        old = new
+    return "".join(lines)
+
+
+def project_slug(view: View) -> str:
+    """The last part of origin's URL, else the name of the folder: design, What a work package says."""
+    url = ask(view.worktree, "config", "--get", "remote.origin.url", ok=(0, 1)).strip().rstrip("/")
+    name = url.replace(":", "/").rpartition("/")[2].removesuffix(".git")
+    folder = os.path.dirname(view.common_dir) if os.path.basename(view.common_dir) == ".git" else view.common_dir
+    return name or os.path.basename(folder).removesuffix(".git")
+
+
+def hooks_dir(view: View) -> str:
+    """The effective hooks folder, absolute: core.hooksPath, else the one that all worktrees share."""
+    return ask(view.worktree, "rev-parse", "--path-format=absolute", "--git-path", "hooks").rstrip("\n")
+
+
+def _parse_commit(data: bytes) -> Commit | None:
+    tree, parents = None, []
+    for line in data.split(b"\n\n", 1)[0].split(b"\n"):
+        kind, _, value = line.partition(b" ")
+        if kind == b"tree":
+            tree = value.decode("ascii")
+        elif kind == b"parent":
+            parents.append(value.decode("ascii"))
+    return Commit(tree=tree, parents=tuple(parents)) if tree is not None else None
+
+
+def _skip(stream: IO[bytes], count: int) -> None:
+    while count > 0:
+        count -= len(stream.read(min(count, 1 << 16))) or count

@@ -1,0 +1,221 @@
+"""One observation, start to end: what happened in a view since we last looked becomes events, told once.
+
+The heart. HEAD moves are read from the reflog, judged, and written in ONE transaction: queue rows, announced
+states, base, cursor, trace. A crash leaves all of it or none, and the next observation starts where the last ended.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from sqlite3 import Connection
+
+from catflap import ledger, queue
+from catflap.announced import Ledger
+from catflap.base import Base
+from catflap.clock import LamportClock
+from catflap.database import write_transaction
+from catflap.drafts import Context, Inference, WPChange
+from catflap.events import Event
+from catflap.facts import Facts, Key
+from catflap.featuremeta import FeatureMeta
+from catflap.git import Objects, View
+from catflap.infer import infer, take_feature
+from catflap.instants import iso
+from catflap.ledger import BaseRow, Project, ViewState
+from catflap.moves import Rule
+from catflap.outbox import Judged, begin, branch_of, record
+from catflap.reflog import Cursor, Reading, first_cursor, read_since
+from catflap.trees import Step, TreeReader
+
+_TRIES = 5
+_LEAVES_OUT = (Rule.HAND, Rule.ONTO)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an observation told. ``waiting`` drafts found no room in the queue and are told later.
+
+    ``is_quiet``: nothing is left open, so that a view whose tree does not change need not be looked at again.
+    ``unsettled_s``: seconds until files that were just saved may be believed; 0 when all were.
+    """
+
+    told: list[Event] = field(default_factory=list)
+    waiting: int = 0
+    is_quiet: bool = True
+    unsettled_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All that git says about a reading, found before the database is locked.
+
+    ``strangers`` are features that were there before but that nobody told us of, whole.
+    """
+
+    reading: Reading
+    steps: list[Step | None]
+    changes: list[list[WPChange]]
+    features: dict[str, FeatureMeta]
+    strangers: dict[str, dict[Key, Facts]]
+
+
+def observe_head(
+    connection: Connection, clock: LamportClock, view: View, *, hook: tuple[str, ...] = (), wait_s: float = 10.0
+) -> Outcome | None:
+    """Tell what HEAD's moves since the last look did by hand; None when the repository is not registered.
+
+    ``hook`` is the name and the arguments of the git hook that runs, ``wait_s`` the longest wait for a lock.
+
+    Raises: GitFailed, DatabaseBusy, DatabaseUnusable, ClockBusy, ClockUnwritable; then nothing has changed.
+    """
+    project = ledger.find_project(connection, view.common_dir)
+    if project is None:
+        return None
+    for _ in range(_TRIES):
+        state = ledger.find_view(connection, view.git_dir)
+        cursor = state.cursor if state is not None else first_cursor(view)
+        reading = read_since(view, cursor, hook=hook)
+        if state is not None and reading.end == cursor:
+            return Outcome(is_quiet=cursor.rebase is None)
+        with Objects(view.git_dir) as objects:
+            reader = TreeReader(view, objects)
+            gathered = _gather(connection, project, reader, reading, hook[0] if hook else "")
+            if any(gathered.changes):
+                # The clock's lock takes 50 ms to import: not while others wait for the database.
+                importlib.import_module("filelock")
+            with write_transaction(connection, wait_s=wait_s):
+                if ledger.find_view(connection, view.git_dir) == state:
+                    return _write_moves(connection, clock, project, view, reader, gathered, state)
+    return Outcome(is_quiet=False)  # others observe this very view all the time: they tell it
+
+
+def _gather(connection: Connection, project: Project, reader: TreeReader, reading: Reading, hook: str) -> Gathered:
+    steps = [reader.step(move, hook=hook) for move in reading.moves]
+    found = iter(
+        reader.changes(
+            [step for step in steps if step is not None],
+            lambda key: ledger.knows_wp(connection, project.id, key),
+        )
+    )
+    changes = [next(found) if step is not None else [] for step in steps]
+    features: dict[str, FeatureMeta] = {}
+    strangers: dict[str, dict[Key, Facts]] = {}
+    for step, own in zip(steps, changes, strict=True):
+        for slug in {change.key[0] for change in own}:
+            if step is None or slug in features or ledger.knows_feature(connection, project.id, slug):
+                continue
+            features[slug] = reader.meta(step.new_tree, slug)
+            if reader.has_feature(step.old_trees[0], slug):
+                strangers[slug] = reader.feature(step.old_trees[0], slug)
+    return Gathered(reading, steps, _mark_restored(steps, changes), features, strangers)
+
+
+def _write_moves(
+    connection: Connection,
+    clock: LamportClock,
+    project: Project,
+    view: View,
+    reader: TreeReader,
+    gathered: Gathered,
+    state: ViewState | None,
+) -> Outcome:
+    """Inside the transaction: judge each step in turn, write what is told, move the cursor."""
+    reading = gathered.reading
+    rows = ledger.base(connection, state.id) if state is not None and state.cursor == reading.start else {}
+    base = Base(view, reader, reading.start.head, rows)
+    told = begin(connection, project.id, [change for own in gathered.changes for change in own])
+    for slug, members in gathered.strangers.items():
+        take_feature(told, slug, members, gathered.features.get(slug))
+    outcome, cursor = Outcome(), reading.end
+    free = queue.room(connection)
+    judged: list[Judged] = []
+    left_out: list[WPChange] = []
+    for index, (step, changes) in enumerate(zip(gathered.steps, gathered.changes, strict=True)):
+        if step is None or not changes:
+            continue
+        context = Context(
+            rule=step.move.rule, at=iso(step.move.at), branch=branch_of(reading.end.ref), features=gathered.features
+        )
+        kept, out = _without_left_out(context, changes, told, base, reader.tree(reading.end.head))
+        inference = infer(context, kept, told)
+        if len(inference.drafts) > free:
+            outcome.waiting = len(inference.drafts)
+            inference = what_fits(context, kept, told, free)
+            outcome.waiting -= len(inference.drafts)
+            cursor = reading.after[index - 1] if index else reading.start
+        told.absorb(inference.ledger)
+        free -= len(inference.drafts)
+        judged.append(Judged(step.move, inference))
+        if outcome.waiting:
+            break
+        left_out += out
+    outcome.told = record(connection, clock, project, judged, told, branch=branch_of(cursor.ref))
+    _write_view(connection, project, view, cursor, base.after_moves(cursor.head, left_out), rows)
+    outcome.is_quiet = not outcome.waiting and cursor.rebase is None
+    return outcome
+
+
+def _write_view(
+    connection: Connection,
+    project: Project,
+    view: View,
+    cursor: Cursor,
+    changed: dict[str, BaseRow | None],
+    rows: dict[str, BaseRow],
+) -> None:
+    view_id = ledger.put_view(connection, project.id, view.git_dir, cursor)
+    if not rows:
+        ledger.clear_base(connection, view_id)  # of another worktree that had this name
+    ledger.put_base(connection, view_id, changed)
+
+
+def _without_left_out(
+    context: Context, changes: Sequence[WPChange], told: Ledger, base: Base, final_tree: str | None
+) -> tuple[list[WPChange], list[WPChange]]:
+    """The changes that a commit or reset really made, and those that it left out: their files still say the old."""
+    if context.rule not in _LEAVES_OUT or final_tree is None:
+        return list(changes), []
+    keys = {(draft.feature, draft.wp_id) for draft in infer(context, changes, told).drafts}
+    out = [change for change in changes if change.key in keys and base.was_left_out(change, final_tree)]
+    keys_out = {change.key for change in out}
+    return [change for change in changes if change.key not in keys_out], out
+
+
+def what_fits(context: Context, changes: Sequence[WPChange], told: Ledger, free: int) -> Inference:
+    """The inference of as many work packages as the queue has room for; the others stay unannounced."""
+    count = len(changes)
+    while True:
+        count = count // 2
+        inference = infer(context, changes[:count], told)
+        if len(inference.drafts) <= free:
+            return inference
+
+
+def _mark_restored(steps: Sequence[Step | None], changes: list[list[WPChange]]) -> list[list[WPChange]]:
+    """Mark what a reset took back and a later step of the same observation brought again: nobody saw it gone."""
+    marked = [list(own) for own in changes]
+    for index, step in enumerate(steps):
+        if step is None or step.move.rule is not Rule.ONTO or step.move.is_rebase:
+            continue
+        later = {
+            change.key: change
+            for after, own in zip(steps[index + 1 :], changes[index + 1 :], strict=True)
+            if after is not None and after.move.rule is not Rule.SWITCH
+            for change in own
+        }
+        marked[index] = [
+            replace(change, is_restored=True) if _is_same(change, later.get(change.key)) else change
+            for change in changes[index]
+        ]
+    return marked
+
+
+def _is_same(change: WPChange, later: WPChange | None) -> bool:
+    before = change.olds[0]
+    return later is not None and (before.status, before.agent, before.newest) == (
+        later.new.status,
+        later.new.agent,
+        later.new.newest,
+    )

@@ -1,0 +1,274 @@
+"""Reads a view's HEAD reflog from where we stopped last. Knows files and cursors; judges nothing.
+
+The file is read from a byte offset, so a long history costs nothing. The last line read and the first line of the
+file are remembered: a reflog that was expired, rewritten or replaced is noticed, never misread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, replace
+
+from catflap import git
+from catflap.moves import Entry, Move, OpenRebase, Rule, conclude, fold, is_zero, parse_reflog
+
+_READ_BACK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the reading of a view's HEAD stands.
+
+    ``head`` is the commit that the base stands on; ``last`` the last line read, ending at byte ``offset``; ``first``
+    the first line of the file; ``ref`` what HEAD points to; ``rebase`` the one under way; ``born`` tells this linked
+    worktree from another that had its name before.
+    """
+
+    head: str
+    offset: int = 0
+    last: str = ""
+    first: str = ""
+    ref: str = ""
+    rebase: OpenRebase | None = None
+    born: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Cursor:
+        fields = json.loads(text)
+        rebase = fields.pop("rebase")
+        return cls(**fields, rebase=OpenRebase(**rebase) if rebase else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What happened since ``start``: the moves, oldest first, and the cursor after each of them and at the end.
+
+    ``start`` is another cursor than the one asked for where the worktree was replaced by one of the same name.
+    """
+
+    start: Cursor
+    moves: list[Move]
+    after: list[Cursor]
+    end: Cursor
+
+
+def first_cursor(view: git.View) -> Cursor:
+    """The cursor before the first entry of the reflog: the tree of that entry is the base of a view never seen."""
+    entries = _entries(view, 0)
+    if not entries:
+        return Cursor(head=_head(view) or _zeros(view), ref=_ref(view), born=_born(view))
+    first = entries[0]
+    start = Cursor(
+        head=first.new, offset=first.end, last=first.line, first=first.line, ref=_ref(view), born=_born(view)
+    )
+    if is_zero(first.old) and first.message.startswith("commit"):
+        return replace(start, head=first.old, offset=0, last="")
+    return start
+
+
+def end_cursor(view: git.View) -> Cursor:
+    """The cursor after everything that happened so far."""
+    entries = _entries(view, 0)
+    head = _head(view) or _zeros(view)
+    if not entries:
+        return Cursor(head=head, ref=_ref(view), born=_born(view))
+    last = entries[-1]
+    return Cursor(head=head, offset=last.end, last=last.line, first=entries[0].line, ref=_ref(view), born=_born(view))
+
+
+def is_rebasing(view: git.View) -> bool:
+    """Whether git keeps the state of a rebase (or of `am`, which shares the folder) in this view."""
+    return any(os.path.isdir(os.path.join(view.git_dir, name)) for name in ("rebase-merge", "rebase-apply"))
+
+
+def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) -> Reading:
+    """The moves of this view since ``cursor``; ``hook``: the name and arguments of the hook that runs."""
+    entries, is_continued = _new_entries(view, cursor)
+    if not is_continued:
+        return _read_another(view, cursor, hook)
+    moves, rebase = fold(entries, cursor.rebase)
+    if rebase is not None and _is_over(view, hook):
+        moves.append(conclude(_true_start(view, rebase)))
+        rebase = None
+    last = entries[-1] if entries else None
+    end = replace(
+        cursor,
+        head=moves[-1].new if moves else cursor.head,
+        offset=last.end if last else cursor.offset,
+        last=last.line if last else cursor.last,
+        first=cursor.first or (entries[0].line if entries else ""),
+        ref=_ref(view),
+        rebase=rebase,
+    )
+    if not entries and not moves and rebase is None:
+        # Nothing new, or a repository that keeps no reflog (core.logAllRefUpdates=false): HEAD itself tells.
+        return _without_reflog(view, cursor, replace(end, head=_head(view) or cursor.head), hook)
+    after = [_cursor_after(move, entries, cursor, end) for move in moves]
+    return Reading(start=cursor, moves=moves, after=[*after[:-1], end] if after else [], end=end)
+
+
+def _is_over(view: git.View, hook: tuple[str, ...]) -> bool:
+    """Whether a rebase without a finish entry is over: a detached one writes none, and with --apply post-rewrite runs
+    before it is written. In post-checkout the state directory of --apply does not exist yet.
+    """
+    if hook[:2] == ("post-rewrite", "rebase"):
+        return True
+    return hook[:1] != ("post-checkout",) and not is_rebasing(view)
+
+
+def _true_start(view: git.View, rebase: OpenRebase) -> OpenRebase:
+    """`git rebase main topic` starts from wherever HEAD was; while its state directory exists, it knows better.
+
+    With --apply the directory holds orig-head only after a conflict; before one, ORIG_HEAD is what the rebase set.
+    """
+    places = ["rebase-merge/orig-head", "rebase-apply/orig-head"]
+    if os.path.isdir(os.path.join(view.git_dir, "rebase-apply")):
+        places.append("ORIG_HEAD")
+    for place in places:
+        try:
+            with open(os.path.join(view.git_dir, *place.split("/")), encoding="ascii") as file:
+                return replace(rebase, old=file.read().strip() or rebase.old)
+        except FileNotFoundError:  # the other backend, or over already
+            continue
+    return rebase
+
+
+def _cursor_after(move: Move, entries: list[Entry], cursor: Cursor, end: Cursor) -> Cursor:
+    """The cursor that makes ``move`` read, and nothing after it. A concluded rebase ends where its last step does."""
+    if move.line:
+        return replace(end, head=move.new, offset=move.end, last=move.line, rebase=None)
+    for entry in entries:
+        if entry.new == move.new:
+            return replace(end, head=move.new, offset=entry.end, last=entry.line, rebase=None)
+    return replace(cursor, head=move.new, rebase=None)
+
+
+def branch_entries(view: git.View, ref: str) -> list[Entry]:
+    """The last entries of a branch's own reflog; none where the ref backend keeps no files."""
+    path = os.path.join(view.common_dir, "logs", *ref.split("/"))
+    return parse_reflog(_tail(path, _READ_BACK), 0)
+
+
+def _new_entries(view: git.View, cursor: Cursor) -> tuple[list[Entry], bool]:
+    """The entries after the cursor, and whether the reflog is the one that the cursor knows."""
+    path = _path(view)
+    if not os.path.exists(path):
+        entries = _entries(view, 0)
+        return _after_line(entries, cursor)
+    if cursor.offset and _line_before(path, cursor.offset) == cursor.last and _first_line(path) == cursor.first:
+        return _entries(view, cursor.offset), True
+    return _after_line(_entries(view, 0), cursor)
+
+
+def _after_line(entries: list[Entry], cursor: Cursor) -> tuple[list[Entry], bool]:
+    if not cursor.last:
+        return entries, not entries or entries[0].old == cursor.head
+    for index in range(len(entries) - 1, -1, -1):
+        if entries[index].line == cursor.last:
+            return entries[index + 1 :], True
+    return [], False
+
+
+def _read_another(view: git.View, cursor: Cursor, hook: tuple[str, ...]) -> Reading:
+    """The reflog is not the one that we knew: a new worktree of an old name starts anew, else HEAD itself is a move."""
+    entries = _entries(view, 0)
+    is_other = bool(entries) and (entries[0].line != cursor.first or _born(view) != cursor.born)
+    if is_other and is_zero(entries[0].old):
+        return read_since(view, first_cursor(view))
+    end = end_cursor(view)
+    return _without_reflog(view, cursor, end if end.head.strip("0") else replace(end, head=cursor.head), hook)
+
+
+def _without_reflog(view: git.View, cursor: Cursor, end: Cursor, hook: tuple[str, ...]) -> Reading:
+    """HEAD itself as one move of unknown kind. A commit on another branch than before came after a switch to it."""
+    if end.head == cursor.head:
+        return Reading(start=cursor, moves=[], after=[], end=end)
+    if end.ref == cursor.ref:
+        moves = [_untold(Rule.UNKNOWN, cursor.head, end.head)]
+    elif hook[:1] == ("post-commit",):
+        parent = _resolve(view, "HEAD^") or _zeros(view)
+        moves = [_untold(Rule.SWITCH, cursor.head, parent), _untold(Rule.HAND, parent, end.head)]
+    else:
+        moves = [_untold(Rule.SWITCH, cursor.head, end.head)]
+    return Reading(start=cursor, moves=moves, after=[replace(end, head=move.new) for move in moves], end=end)
+
+
+def _untold(rule: Rule, old: str, new: str) -> Move:
+    return Move(rule=rule, old=old, new=new, at=int(time.time()), label="HEAD moved, and no reflog tells how")
+
+
+def _born(view: git.View) -> str:
+    """When this linked worktree was added: git writes its ``commondir`` once. Empty for the main worktree."""
+    try:
+        return str(os.stat(os.path.join(view.git_dir, "commondir")).st_mtime_ns)
+    except FileNotFoundError:
+        return ""
+
+
+def _path(view: git.View) -> str:
+    return os.path.join(view.git_dir, "logs", "HEAD")
+
+
+def _entries(view: git.View, offset: int) -> list[Entry]:
+    path = _path(view)
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return parse_reflog(file.read(), offset)
+    if os.path.isdir(os.path.join(view.common_dir, "reftable")):
+        return parse_reflog(os.fsencode(git.walk_reflog(view.git_dir)), 0)
+    return []
+
+
+def _line_before(path: str, offset: int) -> str:
+    """The line that ends at byte ``offset``; empty when none does."""
+    with open(path, "rb") as file:
+        start = max(0, offset - _READ_BACK)
+        file.seek(start)
+        text = file.read(offset - start)
+    if len(text) != offset - start or not text.endswith(b"\n"):
+        return ""
+    return text[:-1].rpartition(b"\n")[2].decode("utf-8", "replace")
+
+
+def _first_line(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.readline().decode("utf-8", "replace").rstrip("\n")
+
+
+def _tail(path: str, size_bytes: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            start = max(0, file.tell() - size_bytes)
+            file.seek(start)
+            text = file.read()
+    except FileNotFoundError:  # a branch without a reflog
+        return b""
+    return text if start == 0 else text.partition(b"\n")[2]
+
+
+def _head(view: git.View) -> str | None:
+    return _resolve(view, "HEAD")
+
+
+def _resolve(view: git.View, rev: str) -> str | None:
+    answer = git.ask(view.git_dir, f"--git-dir={view.git_dir}", "rev-parse", "-q", "--verify", rev, ok=(0, 1, 128))
+    return answer.strip() or None
+
+
+def _zeros(view: git.View) -> str:
+    algorithm = git.ask(view.git_dir, f"--git-dir={view.git_dir}", "rev-parse", "--show-object-format").strip()
+    return "0" * (64 if algorithm == "sha256" else 40)
+
+
+def _ref(view: git.View) -> str:
+    """The branch that HEAD points to, ``refs/heads/...``; empty when detached."""
+    with open(os.path.join(view.git_dir, "HEAD"), encoding="utf-8", errors="replace") as file:
+        kind, _, name = file.read().strip().partition("ref: ")
+        return "" if kind else name

@@ -1,0 +1,161 @@
+"""Reads what a working tree says, and when it may be believed: dirty files, settled files, operations under way."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from catflap import git
+from catflap.facts import rows_by_wp
+from catflap.git import View
+from catflap.lanelog import LaneRow, log_path, parse_log
+from catflap.trees import LOG_MAX_BYTES
+from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
+
+SETTLE_S = 0.3
+"""A file that did not change for this long is settled: design, By whose hand."""
+DOUBT_S = 3.0
+"""What does not parse, or went back to HEAD's content, is believed after this long."""
+_UNDER_WAY = (
+    "index.lock",
+    "MERGE_HEAD",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
+    "rebase-merge",
+    "rebase-apply",
+    "sequencer",
+    "BISECT_LOG",
+)
+_O_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file in the working tree. ``changed_at`` in epoch seconds; ``stamp`` identifies this state of it."""
+
+    data: bytes
+    changed_at: float
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dirt:
+    """Paths under kitty-specs/ that differ from ``head`` (empty before the first commit), and the unmerged ones."""
+
+    head: str
+    paths: frozenset[str]
+    unmerged: frozenset[str]
+
+
+def read_file(view: View, path: str, *, limit: int = MAX_BYTES) -> Found | None:
+    """The file at ``path`` (relative, ``/``), its first ``limit`` + 1 bytes; None for anything but a regular file.
+
+    A symlink in any part of the path is not followed: what it points to is not this repository's.
+    """
+    full = os.path.join(view.worktree, *path.split("/"))
+    folder = os.path.dirname(full)
+    if os.path.realpath(folder) != os.path.join(os.path.realpath(view.worktree), *path.split("/")[:-1]):
+        return None
+    try:
+        handle = os.open(full, _O_FLAGS)
+    except OSError:  # gone, a symlink (ELOOP), not ours to read: as good as not there
+        return None
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        data = file.read(limit + 1)
+    stamp = f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
+    return Found(data=data, changed_at=max(found.st_mtime, found.st_ctime), stamp=stamp)
+
+
+def read_wp(view: View, path: str) -> WorkPackage | None:
+    """The work package in the working tree at ``path``; None when there is no regular file."""
+    found = read_file(view, path)
+    return parse_wp(path, found.data) if found is not None else None
+
+
+def read_log(view: View, feature: str) -> dict[str, tuple[LaneRow, ...]]:
+    """The lane log of a feature in the working tree, rows per work package."""
+    found = read_file(view, f"{git.SPECS}/{feature}/{git.LANE_LOG}", limit=LOG_MAX_BYTES)
+    return rows_by_wp(parse_log(found.data)) if found is not None else {}
+
+
+def dirt(view: View) -> Dirt:
+    """What differs from HEAD under kitty-specs/, ignored and untracked files included; work packages and logs only."""
+    answer = git.ask(
+        view.worktree,
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignored=traditional",
+        "--",
+        git.SPECS,
+    )
+    head, paths, unmerged = "", set(), set()
+    for record in answer.split("\0"):
+        kind = record[:1]
+        if record.startswith("# branch.oid "):
+            head = record.removeprefix("# branch.oid ").replace("(initial)", "")
+        path = record.split(" ", {"1": 8, "u": 10, "?": 1, "!": 1}.get(kind, 0))[-1]
+        if kind in ("?", "!") and path.endswith("/"):
+            paths |= set(_walk(view, path))
+        elif kind in ("1", "u", "?", "!"):
+            paths.add(path)
+            if kind == "u":
+                unmerged.add(path)
+    return Dirt(head=head, paths=frozenset(filter(is_ours, paths)), unmerged=frozenset(unmerged))
+
+
+def is_ours(path: str) -> bool:
+    """Whether catflap reads this path: a work package or a lane log."""
+    return wp_path(path) is not None or log_path(path) is not None
+
+
+def is_under_way(view: View) -> bool:
+    """Whether a git operation is in the middle of something in this view: then no file there is anybody's word."""
+    return any(os.path.exists(os.path.join(view.git_dir, name)) for name in _UNDER_WAY)
+
+
+def unsettled_for(found: Found, now: float, *, quiet_s: float) -> float:
+    """Seconds until the file has been quiet for ``quiet_s``; 0 when it is. A date in the future counts as quiet."""
+    age = now - found.changed_at
+    return 0.0 if age < -1.0 else max(0.0, quiet_s - age)
+
+
+def newest_last(wps: Iterable[tuple[WorkPackage, float]]) -> list[WorkPackage]:
+    """Work packages sorted by when their files changed: of two with one id the newest-changed speaks."""
+    return [wp for wp, _ in sorted(wps, key=lambda pair: pair[1])]
+
+
+def is_committing(view: View, processes: str = "/proc") -> bool:
+    """Whether a `git commit` runs in this worktree: its hooks (pre-commit's stash) may hold edits back for a while.
+
+    Linux tells through /proc; elsewhere the answer is False, and the caller waits longer.
+    """
+    if not os.path.isdir(processes):
+        return False
+    worktree = os.path.realpath(view.worktree)
+    for pid in filter(str.isdigit, os.listdir(processes)):
+        try:
+            with open(os.path.join(processes, pid, "cmdline"), "rb") as file:
+                words = file.read().split(b"\0")
+            is_git = os.path.basename(words[0]) in (b"git", b"git.exe")
+            if is_git and b"commit" in words and os.readlink(os.path.join(processes, pid, "cwd")) == worktree:
+                return True
+        except OSError:  # the process ended meanwhile, or belongs to somebody else
+            continue
+    return False
+
+
+def _walk(view: View, path: str) -> Iterable[str]:
+    top = os.path.join(view.worktree, *path.rstrip("/").split("/"))
+    for folder, names, files in os.walk(top):
+        names[:] = [name for name in names if name not in (".git", ".worktrees")]
+        for name in files:
+            yield os.path.relpath(os.path.join(folder, name), view.worktree).replace(os.sep, "/")
