@@ -1,0 +1,216 @@
+"""The verbs of `catflap` with their arguments and help. Knows no work: each verb is a function in commands/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="catflap",
+    help="Tells your team what happens to Spec Kitty work packages, without anybody telling it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+queue_app = typer.Typer(help="The events that wait for the server, and those that were parked.", no_args_is_help=True)
+app.add_typer(queue_app, name="queue")
+
+Repository = Annotated[Path, typer.Argument(metavar="[PATH]", help="A folder in the repository.", show_default="here")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON value, or JSON lines, on stdout.")]
+EventIds = Annotated[list[str] | None, typer.Argument(metavar="[EVENT_ID]...", help="All parked events, when none.")]
+HERE = Path()
+
+
+def _end(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from catflap import __version__
+
+        print(f"catflap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tells your team what happens to Spec Kitty work packages, without anybody telling it."""
+
+
+@app.command()
+def install(
+    path: Repository = HERE,
+    no_hooks: Annotated[bool, typer.Option("--no-hooks", help="Register only; put no git hooks in place.")] = False,
+) -> None:
+    """Opt this repository in: register it, take its work packages as they are, put the hooks in place.
+
+    Example: catflap install ~/src/my-project
+    """
+    from catflap.commands.install import install as work
+
+    _end(work(path, with_hooks=not no_hooks))
+
+
+@app.command()
+def uninstall(
+    path: Repository = HERE,
+    purge: Annotated[bool, typer.Option("--purge", help="Also forget what was announced.")] = False,
+) -> None:
+    """Opt this repository out: every hook file is as it was before.
+
+    Example: catflap uninstall
+    """
+    from catflap.commands.uninstall import uninstall as work
+
+    _end(work(path, purge=purge))
+
+
+@app.command()
+def observe(path: Repository = HERE, as_json: Json = False) -> None:
+    """Look at the repository now: HEAD's moves since the last look, and saved files, in all its worktrees.
+
+    Example: catflap observe
+    """
+    from catflap.commands.observe import observe as work
+
+    _end(work(path, as_json=as_json))
+
+
+@app.command()
+def hook(
+    name: Annotated[str, typer.Argument(help="The git hook that runs, such as post-commit.")],
+    args: Annotated[list[str] | None, typer.Argument(help="The arguments that git gave it.")] = None,
+) -> None:
+    """What a git hook calls: observe HEAD's moves here. Always exits 0, at most one line on stderr.
+
+    Example: catflap hook post-commit
+    """
+    from catflap.hook import observe_here
+
+    observe_here(name, tuple(args or ()))
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show repositories, hooks, watcher, queue and connection.
+
+    Example: catflap status --json
+    """
+    from catflap.commands.status import status as work
+
+    _end(work(as_json=as_json))
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Work package files; all of this checkout, when none.")
+    ] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="What is staged, instead of the working tree.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Lint work packages: FILE:LINE: message, and exit code 1 when there is a finding.
+
+    Example: catflap check --staged
+    """
+    from catflap.commands.check import check as work
+
+    _end(work(list(files or ()), staged=staged, as_json=as_json))
+
+
+@app.command()
+def explain(
+    wp: Annotated[str, typer.Argument(metavar="WP", help="A work package id, such as WP01.")],
+    feature: Annotated[str | None, typer.Option("--feature", "-f", help="Its feature, where several have it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say why the last changes of a work package were told or held back.
+
+    Example: catflap explain WP01 --feature 001-demo
+    """
+    from catflap.commands.explain import explain as work
+
+    _end(work(wp, feature=feature, as_json=as_json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the events (draft 2020-12).
+
+    Example: catflap schema > event.schema.json
+    """
+    from catflap.commands.schema import schema as work
+
+    _end(work())
+
+
+@app.command()
+def demo(
+    repo: Annotated[
+        Path | None, typer.Option("--repo", help="Replay a real repository (or bundle) instead of the small story.")
+    ] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many of its last commits that touch WPs.")] = 100,
+) -> None:
+    """Show the whole way on a scratch repository: real git, the real hook, each event as it comes, the board.
+
+    Example: catflap demo --repo . --last 50
+    """
+    from catflap.commands.demo import demo as work
+
+    _end(work(repo, last=last))
+
+
+@queue_app.command("list")
+def queue_list(as_json: Json = False) -> None:
+    """List the pending and the parked events, oldest first.
+
+    Example: catflap queue list --json
+    """
+    from catflap.commands.queue import list_events as work
+
+    _end(work(as_json=as_json))
+
+
+@queue_app.command("retry")
+def queue_retry(events: EventIds = None, as_json: Json = False) -> None:
+    """Give parked events another chance.
+
+    Example: catflap queue retry
+    """
+    from catflap.commands.queue import retry as work
+
+    _end(work(list(events or ()), as_json=as_json))
+
+
+@queue_app.command("drop")
+def queue_drop(
+    events: Annotated[list[str] | None, typer.Argument(metavar="[EVENT_ID]...")] = None,
+    parked: Annotated[bool, typer.Option("--parked", help="Every parked event.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take events out of the queue for good: they will not be sent.
+
+    Example: catflap queue drop --parked
+    """
+    from catflap.commands.queue import drop as work
+
+    _end(work(list(events or ()), parked=parked, as_json=as_json))
+
+
+@queue_app.command("export")
+def queue_export(as_json: Json = False) -> None:
+    """Print every event of the queue as JSON lines.
+
+    Example: catflap queue export > events.jsonl
+    """
+    from catflap.commands.queue import export as work
+
+    _end(work(as_json=as_json))
