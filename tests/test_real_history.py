@@ -11,7 +11,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-
 from tests.corpus import bundle_path
 from tests.world import Repo, board, events
 
@@ -45,7 +44,9 @@ class History:
 
     def text(self, oid: str) -> str:
         if oid not in self._texts:
-            found = subprocess.run(["git", "cat-file", "blob", oid], cwd=self.repo.path, capture_output=True, check=True)
+            found = subprocess.run(
+                ["git", "cat-file", "blob", oid], cwd=self.repo.path, capture_output=True, check=True
+            )
             self._texts[oid] = found.stdout.decode("utf-8", "replace")
         return self._texts[oid]
 
@@ -67,10 +68,8 @@ class PlainReading:
         count = 0
         for key in sorted({*files, *logs}):
             is_new = key not in self.chains
-            if logs.get(key):
-                lanes = self._new_lanes(key, logs[key], is_new)
-            else:
-                lanes = [files[key]] if files[key] else []
+            stated = [files[key]] if files.get(key) else []
+            lanes = self._new_lanes(key, logs[key], is_new) if logs.get(key) else stated
             if is_new and key not in files and not lanes:
                 continue
             chain = self.chains.setdefault(key, ["planned"])
