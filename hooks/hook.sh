@@ -2,21 +2,25 @@
 # catflap shim: tells what git just did to the work packages under kitty-specs/. `catflap uninstall` takes it away.
 # It never blocks git and never fails: catflap gone, disabled or not asked for here, and it does nothing.
 
-name=@NAME@
+# Your own hook runs first, with the same arguments, stdin and environment; its exit status is what git sees.
+# One for sh is read in, so that $0 too is what it was: husky's stubs find their files by it.
+catflap_status=0
+catflap_kept=${0%/*}/@NAME@.catflap-kept
+if [ -x "$catflap_kept" ]; then
+  IFS= read -r catflap_line <"$catflap_kept"
+  case $catflap_line in
+    '#!/bin/sh' | '#!/usr/bin/env sh') (. "$catflap_kept") ;;
+    *) "$catflap_kept" "$@" ;;
+  esac
+  catflap_status=$?
+fi
+
 python=@PYTHON@
 entry=@ENTRY@
 modules=@MODULES@
+[ "${CATFLAP_DISABLE:-0}" = 0 ] && [ -x "$python" ] && [ -f "$entry" ] || exit $catflap_status
 home=${SPEC_KITTY_HOME:-@HOME@}
-
-# Your own hook runs first, with the same arguments, stdin and environment; its exit status is what git sees.
-status=0
-kept="${0%/*}/$name.catflap-kept"
-if [ -x "$kept" ]; then
-  "$kept" "$@"
-  status=$?
-fi
-
-[ "${CATFLAP_DISABLE:-0}" = 0 ] && [ -x "$python" ] && [ -f "$entry" ] || exit $status
+case $home in "~/"*) home=$HOME/${home#"~/"} ;; esac
 
 # One question to git (1.4 ms): which view is this, and is kitty-specs/ still the tree that was observed last?
 answer=$(git rev-parse --path-format=absolute --git-dir --git-common-dir HEAD:kitty-specs 2>/dev/null)
@@ -26,12 +30,12 @@ git_dir=${answer%%"$newline"*}
 answer=${answer#*"$newline"}
 common_dir=${answer%%"$newline"*}
 tree=${answer#*"$newline"}
-[ -e "$home/seen$common_dir/registered" ] || exit $status
+[ -e "$home/seen$common_dir/registered" ] || exit $catflap_status
 seen=
 { IFS= read -r seen <"$home/seen$git_dir/tree"; } 2>/dev/null
-[ "$seen" = "$tree" ] && exit $status
+[ "$seen" = "$tree" ] && exit $catflap_status
 
 # What binds git to this repository must not reach the git that catflap runs.
 unset @LOCAL_ENV_VARS@
-SPEC_KITTY_HOME="$home" "$python" -I -S "$entry" "$modules" "$name" "$PWD" "$git_dir" "$common_dir" "$tree" "$@" </dev/null
-exit $status
+SPEC_KITTY_HOME="$home" "$python" -I -S "$entry" "$modules" @NAME@ "$PWD" "$git_dir" "$common_dir" "$tree" "$@" </dev/null
+exit $catflap_status

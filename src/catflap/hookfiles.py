@@ -68,7 +68,7 @@ def put(folder: Path, shim: Shim) -> list[str]:
     """
     before = states(folder)
     for name, state in before.items():
-        if state is State.FOREIGN and _exists(folder / (name + KEPT)):
+        if state is State.FOREIGN and _exists(folder / (name + KEPT)) and not _is_kept_already(folder, name):
             raise HookInTheWay(
                 "install the hook",
                 where=str(folder / name),
@@ -77,7 +77,7 @@ def put(folder: Path, shim: Shim) -> list[str]:
             )
     folder.mkdir(parents=True, exist_ok=True)
     for name, state in before.items():
-        if state is State.FOREIGN:
+        if state is State.FOREIGN and not _is_kept_already(folder, name):
             (folder / name).rename(folder / (name + KEPT))
         target = folder / (name + _LEGACY if state is State.CHAINED else name)
         _write(target, shim.text(name))
@@ -94,8 +94,8 @@ def take_away(folder: Path) -> list[str]:
             ours.unlink()
             if _exists(kept):
                 kept.rename(ours)
-        elif _exists(kept) and state is State.ABSENT:
-            kept.rename(folder / name)
+        elif _exists(kept) and (state is State.ABSENT or _is_kept_already(folder, name)):
+            kept.replace(folder / name)
         elif _exists(kept):
             problems.append(f"{kept} stays: {name} was replaced by another tool since; merge them by hand")
     if folder.is_dir() and not any(folder.iterdir()):
@@ -117,6 +117,12 @@ def _is_ours(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return _MARK in file.read(200)
+
+
+def _is_kept_already(folder: Path, name: str) -> bool:
+    """Whether a tool put its hook back over the shim (husky does at each ``npm install``), the same that is kept."""
+    hook, kept = folder / name, folder / (name + KEPT)
+    return hook.is_file() and kept.is_file() and hook.read_bytes() == kept.read_bytes()
 
 
 def _exists(path: Path) -> bool:
