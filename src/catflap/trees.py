@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from catflap import git
 from catflap.drafts import WPChange
+from catflap.errors import GitFailed
 from catflap.facts import NOTHING, Facts, Key, place, rows_by_wp
 from catflap.featuremeta import FeatureMeta, parse_meta
 from catflap.git import Diff, Objects, View
@@ -49,7 +50,10 @@ class TreeReader:
         return found.tree if found is not None else None
 
     def step(self, move: Move, *, hook: str = "") -> Step | None:
-        """The move with its sides found; None when its commits are not there, so that nothing can be said."""
+        """The move with its sides found; None when its commits are not there, so that nothing can be said.
+
+        Raises: GitFailed when the repository is damaged.
+        """
         new = self._objects.commit(move.new)
         if new is None:
             return None
@@ -65,7 +69,17 @@ class TreeReader:
             olds = self._onto(move)
         trees = [self.tree(old) if old is not None else git.EMPTY_TREES[len(move.new)] for old in olds]
         known = tuple(tree for tree in trees if tree is not None)
-        return Step(move=move, new_tree=new.tree, old_trees=known) if len(known) == len(trees) else None
+        if len(known) < len(trees):
+            return None
+        self._require(new.tree, *known)
+        return Step(move=move, new_tree=new.tree, old_trees=known)
+
+    def _require(self, *trees: str) -> None:
+        """Raise GitFailed for a tree that its commit has lost: `diff-tree --stdin` would pass over it without a word."""
+        for tree in trees:
+            if not self._objects.has(tree):
+                where = f"in {self._view.git_dir}"
+                raise GitFailed("compare trees", where=where, why=f"the tree {tree} is missing", hint="try it: git fsck")
 
     def _onto(self, move: Move) -> list[str | None]:
         """Of a reset or rebase: the old commit, what it was put onto, and their merge base."""
