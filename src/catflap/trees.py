@@ -75,11 +75,11 @@ class TreeReader:
         return Step(move=move, new_tree=new.tree, old_trees=known)
 
     def _require(self, *trees: str) -> None:
-        """Raise GitFailed for a tree that its commit has lost: `diff-tree --stdin` would pass over it without a word."""
+        """Raise GitFailed for a tree that its commit has lost: `diff-tree --stdin` passes over it without a word."""
         for tree in trees:
             if not self._objects.has(tree):
-                where = f"in {self._view.git_dir}"
-                raise GitFailed("compare trees", where=where, why=f"the tree {tree} is missing", hint="try it: git fsck")
+                where, why = f"in {self._view.git_dir}", f"the tree {tree} is missing"
+                raise GitFailed("compare trees", where=where, why=why, hint="try it: git fsck")
 
     def _onto(self, move: Move) -> list[str | None]:
         """Of a reset or rebase: the old commit, what it was put onto, and their merge base."""
