@@ -536,6 +536,54 @@ def test_26_the_same_ids_elsewhere_are_never_mixed(tmp_path: Path, repo: Repo) -
     assert len(told()) == 3
 
 
+def test_26a_markers_after_a_stash_pop_are_nothing(repo: Repo) -> None:
+    repo.write(lane="doing")
+    repo.git("stash", "-q")
+    repo.lane("for_review")
+    assert repo.git("stash", "pop", check=False).returncode == 1
+    assert "<<<<<<<" in repo.wp().read_text()
+    repo.observe()
+    assert told() == ["planned>for_review"]
+    repo.lane("doing")
+    assert told() == ["planned>for_review", "for_review>doing"]
+
+
+def test_26a_markers_after_a_switch_with_merge_are_nothing(repo: Repo) -> None:
+    repo.git("switch", "-q", "-c", "topic")
+    repo.lane("for_review")
+    repo.git("switch", "-q", "main")
+    repo.write(lane="doing")
+    repo.git("switch", "-q", "-m", "topic")
+    assert "<<<<<<<" in repo.wp().read_text()
+    repo.observe()
+    assert told() == ["planned>for_review"]
+    repo.lane("done")
+    assert told() == ["planned>for_review", "for_review>done"]
+
+
+def test_26a_a_pull_with_autostash_tells_the_edit_once(tmp_path: Path, repo: Repo) -> None:
+    mate = Repo(tmp_path / "mate")
+    repo.git("clone", "-q", repo.path, mate.path)
+    mate.lane("for_review", "WP02")
+    repo.file("mine.txt")
+    repo.commit()
+    repo.write(lane="doing")
+    repo.git("pull", "-q", "--rebase", "--autostash", mate.path, "main")
+    assert told() == []
+    repo.commit("the edit that was stashed meanwhile")
+    assert told() == ["planned>doing"]
+
+
+def test_26a_a_file_checked_out_from_elsewhere_is_a_hands_change(tmp_path: Path, repo: Repo) -> None:
+    mate = Repo(tmp_path / "mate")
+    repo.git("clone", "-q", repo.path, mate.path)
+    mate.lane("for_review")
+    repo.git("fetch", "-q", mate.path, "main")
+    repo.git("checkout", "FETCH_HEAD", "--", repo.wp())
+    repo.commit("theirs, taken over")
+    assert told() == ["planned>for_review"]
+
+
 def test_26b_a_worktree_used_before_anyone_looked(tmp_path: Path, repo: Repo) -> None:
     no_hooks = ["-c", "core.hooksPath=/dev/null"]
     repo.git(*no_hooks, "worktree", "add", "-q", "-b", "agent", tmp_path / "agent")
@@ -585,7 +633,9 @@ def test_28_an_unknown_lane_is_one_error(repo: Repo) -> None:
     assert told() == ["error", "planned>doing"]
 
 
-@pytest.mark.parametrize("case", ["shallow", "sparse", "submodule", "hooksPath", "umlauts", "sha256", "no reflog"])
+@pytest.mark.parametrize(
+    "case", ["shallow", "sparse", "submodule", "hooksPath", "umlauts", "sha256", "reftable", "no reflog"]
+)
 def test_30_odd_repositories(tmp_path: Path, case: str) -> None:
     origin = planned(tmp_path / "origin")
     path = tmp_path / "project"
@@ -606,6 +656,10 @@ def test_30_odd_repositories(tmp_path: Path, case: str) -> None:
             repo.git("config", "core.hooksPath", ".husky/_")
         case "umlauts":
             repo = planned(tmp_path / "Größe und Maß", feature="003-größe und maß")
+        case "reftable":
+            if Repo(tmp_path).git("init", "-q", "--ref-format=reftable", path, check=False).returncode:
+                pytest.skip("this git knows no reftable (2.45 does)")
+            repo = planned(path)
         case "sha256":
             repo = planned(path, "--object-format=sha256")
         case _:
