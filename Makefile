@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test lint format bench lock clean
+.PHONY: demo test lint format bench picture lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -35,6 +35,10 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench.hook
 	$(BIN)/python -m bench.emit
+
+# README's picture, drawn from a run of the demo.
+picture: $(STAMP)
+	$(BIN)/python docs/picture.py
 
 # The lock is for every platform and names no index; run this after a change of pyproject.toml's dependencies.
 lock: $(STAMP)

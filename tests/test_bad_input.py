@@ -278,3 +278,27 @@ def test_a_damaged_repository_is_said_in_one_line(repo: Repo) -> None:
     assert len(said(done)) == 1
     assert f"cannot compare trees in {repo.path / '.git'}: the tree {oid} is missing; try it: git fsck" in done.stderr
     assert events() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the filesystem takes no such name")
+def test_a_path_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    repo = Repo.init(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")))
+    repo.commit("first", "--allow-empty")
+    done = catflap("install", repo.path)
+    assert done.returncode == 1
+    assert "its path is not UTF-8, and events could not name it; give its folders names in UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_queue_damaged_inside_is_said_in_one_line(repo: Repo, home: Path) -> None:
+    repo.lane("doing")
+    repo.lane("planned")
+    repo.observe()
+    size = (home / "queue.db").stat().st_size
+    with (home / "queue.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    repo.write(lane="for_review")
+    done = repo.commit("over a damaged queue")
+    assert len(said(done)) == 1
+    assert f"cannot use the queue {home / 'queue.db'}: database disk image is malformed; move it away" in done.stderr

@@ -308,4 +308,7 @@ def test_the_hook_command_is_the_same_door_for_hook_managers(repo: Repo) -> None
     nowhere = catflap("hook", "post-commit", cwd=repo.path.parent)
     assert nowhere.returncode == 0
     assert nowhere.stderr.count("\n") == 1
-    assert "it lies in no git repository" in nowhere.stderr or "git says" in nowhere.stderr
+    assert "git says" in nowhere.stderr
+    unnamed = catflap("hook", cwd=repo.path)
+    assert (unnamed.returncode, unnamed.stdout) == (0, "")
+    assert unnamed.stderr == "catflap: which hook runs? use: catflap hook NAME [ARGS...]\n"

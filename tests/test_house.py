@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "catflap"
-PURE = [
-    "announced",
-    "errors",
-    "events",
-    "facts",
-    "frontmatter",
-    "history",
-    "infer",
-    "lanelog",
-    "moves",
-    "workpackage",
-]
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "catflap"
 FORBIDDEN = {"os", "sqlite3", "socket", "subprocess", "time", "pathlib", "shutil", "threading"}
+
+
+def rooms() -> dict[str, int]:
+    """The floor of each file and folder in ARCHITECTURE.md's table of rooms, counted from the top; pure is the last."""
+    table = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition("| room |")[2].partition("\n\n")[0]
+    rows = [re.findall(r"`([\w./]+)`", row.split("|")[2]) for row in table.splitlines() if row.startswith("| ")]
+    named = [(name, floor) for floor, names in enumerate(rows) for name in names]
+    assert len(dict(named)) == len(named)
+    return dict(named)
 
 
 def imports(path: Path) -> set[str]:
@@ -34,7 +33,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", PURE)
+@pytest.mark.parametrize("name", [name for name, floor in rooms().items() if floor == max(rooms().values())])
 def test_pure_files_import_nothing_that_does_io(name: str) -> None:
     assert not imports(SOURCE / f"{name}.py") & FORBIDDEN
 
@@ -51,3 +50,28 @@ def test_only_git_py_runs_git() -> None:
     allowed = {"git.py"}
     runners = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if "subprocess" in imports(path)}
     assert runners <= allowed | {path for path in runners if path.startswith("demo/")}
+
+
+def test_the_table_of_rooms_names_every_file_once() -> None:
+    there = {path.stem for path in SOURCE.glob("*.py")} - {"__init__", "__main__"}
+    assert set(rooms()) == there | {"commands/", "demo/", "schema.sql"}
+
+
+def test_arrows_point_down() -> None:
+    floors = rooms()
+    wrong = []
+    for path in SOURCE.rglob("*.py"):
+        folder = path.relative_to(SOURCE).parts[0]
+        name = f"{folder}/" if folder != path.name else path.stem
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or name in ("__init__", "__main__"):
+                continue
+            parts = (node.module or "").split(".")
+            if parts[0] != "catflap":
+                continue
+            targets = parts[1:2] or [alias.name for alias in node.names]
+            for target in targets:
+                floor = floors.get(target, floors.get(f"{target}/", len(floors)))
+                if floor < floors[name]:
+                    wrong.append(f"{path.relative_to(SOURCE)} imports {target}")
+    assert wrong == []

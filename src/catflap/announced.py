@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catflap.drafts import Draft
 
 Key = tuple[str, str]
 """(feature_slug, wp_id)"""
@@ -18,7 +21,7 @@ class WPAnnounced:
     """The announced state of one work package.
 
     ``history`` holds digests of rows told or known; ``log_seen`` the (at, event_id) of the newest lane-log row;
-    ``dropped`` the status that a reset or rebase took back, so that its silent return is told.
+    ``dropped`` and ``dropped_agent`` what a reset or rebase took back, so that its silent return is told.
     """
 
     status: str | None = None
@@ -29,6 +32,7 @@ class WPAnnounced:
     log_seen: tuple[str, str] | None = None
     assigned: Mapping[str, int] | None = None
     dropped: str | None = None
+    dropped_agent: str | None = None
     is_present: bool = True
 
 
@@ -49,6 +53,7 @@ class Ledger:
         self.wps: dict[str, dict[str, WPAnnounced]] = {}
         self.features: dict[str, FeatureAnnounced] = {}
         self.errors: set[str] = set()
+        self.creations: dict[str, Draft] = {}  # FeatureCreated that is told, but has no id yet
 
     def fork(self) -> Ledger:
         return Ledger(self)
@@ -59,6 +64,7 @@ class Ledger:
             self.wps.setdefault(feature, {}).update(wps)
         self.features.update(child.features)
         self.errors |= child.errors
+        self.creations.update(child.creations)
 
     def wp(self, key: Key) -> WPAnnounced | None:
         own = self.wps.get(key[0], {}).get(key[1])
@@ -70,6 +76,15 @@ class Ledger:
     def feature(self, slug: str) -> FeatureAnnounced | None:
         own = self.features.get(slug)
         return own if own is not None or self._parent is None else self._parent.feature(slug)
+
+    def creation(self, slug: str) -> Draft | str | None:
+        """The FeatureCreated of a feature: its draft as long as it has no id, then its id; None when nobody knows."""
+        if slug in self.creations:
+            return self.creations[slug]
+        own = self.features.get(slug)
+        if self._parent is not None and (own is None or own.created_id is None):
+            return self._parent.creation(slug)
+        return own.created_id if own is not None else None
 
     def knows_error(self, digest: str) -> bool:
         return digest in self.errors or (self._parent is not None and self._parent.knows_error(digest))
@@ -105,8 +120,6 @@ def apply_event(ledger: Ledger, event_type: str, payload: Mapping[str, Any], eve
         return
     key = (feature, wp_id)
     state = ledger.wp(key) or WPAnnounced()
-    if ledger.feature(feature) is None:
-        ledger.features[feature] = FeatureAnnounced()
     if event_type == "WPCreated":
         state = replace(
             state,
@@ -114,14 +127,18 @@ def apply_event(ledger: Ledger, event_type: str, payload: Mapping[str, Any], eve
             dependencies=tuple(payload["dependencies"]),
             status=state.status or "planned",
         )
+        if ledger.feature(feature) is None:
+            ledger.features[feature] = FeatureAnnounced()
     elif event_type == "WPStatusChanged":
         state = replace(state, status=payload["new_status"], dropped=None)
-        if state.status != "done":
+        if state.status != "done" and _feature(ledger, feature).is_complete:
             ledger.features[feature] = replace(_feature(ledger, feature), is_complete=False)
     elif event_type == "WPAssigned":
         counts = dict(state.assigned or {})
         counts[payload["phase"]] = counts.get(payload["phase"], 0) + 1
-        state = replace(state, agent=payload["agent_id"], assigned=counts)
+        state = replace(state, agent=payload["agent_id"], assigned=counts, dropped_agent=None)
+    else:  # it says nothing of the work package's state, not even that there is one
+        return
     ledger.put(key, state)
 
 

@@ -117,6 +117,13 @@ class LamportClock:
                 self.node_id = fields.get("node_id", self.node_id)
                 # Our own last value counts too: somebody may restore an old file while we run.
                 value: int = max(fields.get("value", 0), floor, self.value) + count
+                if value > MAX_CLOCK:
+                    raise ClockUnwritable(
+                        "tick the clock",
+                        where=str(self.path),
+                        why=f"it stands at {value - count}, the highest value that JSON keeps exact is {MAX_CLOCK}",
+                        hint="set its value back by hand: no event so far can have come by it in an honest way",
+                    )
                 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
                 self._write(json.dumps(fields | {"value": value, "node_id": self.node_id, "updated_at": now}))
                 self.value = value
@@ -206,6 +213,14 @@ class LamportClock:
         except OSError:
             return False
         return True
+
+
+def trouble(path: Path) -> str | None:
+    """Why the file at `path` is no clock; None when it is one, or not there yet. Changes nothing."""
+    try:
+        return "it is damaged" if _read(path) is None else None
+    except OSError as error:
+        return _reason(error)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from catflap.terminal import say_no_more
+
+
+class _Verbs(TyperGroup):
+    """All of them end with 0 when the reader of their output (`| head`) has seen enough; Typer would end with 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            say_no_more()
+            raise typer.Exit(0) from error
+
 
 app = typer.Typer(
     name="catflap",
-    help="Tells your team what happens to Spec Kitty work packages, without anybody telling it.",
+    cls=_Verbs,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-queue_app = typer.Typer(help="The events that wait for the server, and those that were parked.", no_args_is_help=True)
+queue_app = typer.Typer(
+    help="The events that wait for the server, and those that were parked.\n\nExample: catflap queue list",
+    no_args_is_help=True,
+)
 app.add_typer(queue_app, name="queue")
 
 Repository = Annotated[Path, typer.Argument(metavar="[PATH]", help="A folder in the repository.", show_default="here")]
@@ -42,7 +60,10 @@ def _main(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Tells your team what happens to Spec Kitty work packages, without anybody telling it."""
+    """Tells your team what happens to Spec Kitty work packages, without anybody telling it.
+
+    Example: catflap install, then edit a work package's lane, commit, and: catflap queue list
+    """
 
 
 @app.command()
@@ -112,12 +133,15 @@ def status(as_json: Json = False) -> None:
 @app.command()
 def check(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Work package files; all of this checkout, when none.")
+        list[Path] | None,
+        typer.Argument(metavar="[FILES]...", help="Work package files; all of this checkout, when none."),
     ] = None,
-    staged: Annotated[bool, typer.Option("--staged", help="What is staged, instead of the working tree.")] = False,
+    staged: Annotated[bool, typer.Option("--staged", help="The index, instead of the working tree.")] = False,
     as_json: Json = False,
 ) -> None:
     """Lint work packages: FILE:LINE: message, and exit code 1 when there is a finding.
+
+    With --staged and no FILES only what the next commit changes is judged.
 
     Example: catflap check --staged
     """
@@ -158,6 +182,7 @@ def demo(
         Path | None, typer.Option("--repo", help="Replay a real repository (or bundle) instead of the small story.")
     ] = None,
     last: Annotated[int, typer.Option("--last", min=1, help="How many of its last commits that touch WPs.")] = 100,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch folder, and say where it is.")] = False,
 ) -> None:
     """Show the whole way on a scratch repository: real git, the real hook, each event as it comes, the board.
 
@@ -165,7 +190,7 @@ def demo(
     """
     from catflap.commands.demo import demo as work
 
-    _end(work(repo, last=last))
+    _end(work(repo, last=last, keep=keep))
 
 
 @queue_app.command("list")
@@ -206,11 +231,11 @@ def queue_drop(
 
 
 @queue_app.command("export")
-def queue_export(as_json: Json = False) -> None:
-    """Print every event of the queue as JSON lines.
+def queue_export(_: Json = False) -> None:
+    """Print every event of the queue as JSON lines, with or without --json.
 
     Example: catflap queue export > events.jsonl
     """
     from catflap.commands.queue import export as work
 
-    _end(work(as_json=as_json))
+    _end(work())

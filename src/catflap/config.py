@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from catflap.errors import BadInput
+
 LOCAL_TEAM = "local"
 """The team_slug of events made before a login (contract, The wire)."""
 
 
 def home() -> Path:
-    """The folder of queue.db, clock.json and logs: ``SPEC_KITTY_HOME``, else ``~/.spec-kitty``."""
+    """The folder of queue.db, clock.json and logs: ``SPEC_KITTY_HOME``, else ``~/.spec-kitty``.
+
+    Raises: BadInput when this user has no home directory (a container's bare uid) and none is named.
+    """
     named = os.environ.get("SPEC_KITTY_HOME")
-    return Path(named).expanduser().absolute() if named else Path.home() / ".spec-kitty"
+    try:
+        return Path(named).expanduser().absolute() if named else Path.home() / ".spec-kitty"
+    except RuntimeError as error:  # what pathlib raises when neither HOME nor the user's entry names one
+        raise BadInput("find catflap's folder", why=str(error), hint="name one in SPEC_KITTY_HOME") from error
 
 
 def is_disabled() -> bool:

@@ -44,7 +44,7 @@ def open_database(path: Path, *, wait_s: float = 10.0) -> sqlite3.Connection:
         DatabaseUnusable: the file is not ours to use; it is as it was.
         DatabaseBusy: another process was in the way for `wait_s` seconds.
     """
-    missing = not path.exists()
+    missing = not os.path.exists(path)
     if missing:
         _make_folder(path.parent)
     with ExitStack() as on_failure:
@@ -59,13 +59,24 @@ def open_database(path: Path, *, wait_s: float = 10.0) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA foreign_keys=ON")
         except sqlite3.DatabaseError as error:
-            if explained := _explained(error, path):
-                raise explained from error
+            if known := _explained(error, path):
+                raise known from error
             raise
         except OSError as error:
             raise _unusable(path, error.strerror or str(error), _UNUSABLE[sqlite3.SQLITE_CANTOPEN]) from error
         on_failure.pop_all()
     return connection
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything is at `path`. True, too, when nobody may look: `open_database` then says why it is unusable."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextmanager
@@ -86,8 +97,19 @@ def write_transaction(connection: sqlite3.Connection, *, wait_s: float = 10.0) -
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
     except sqlite3.DatabaseError as error:
-        if explained := _explained(error, connection):
-            raise explained from error
+        if known := _explained(error, connection):
+            raise known from error
+        raise
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors about the queue.db at `path` as a whole into DatabaseUnusable and DatabaseBusy."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if known := _explained(error, path):
+            raise known from error
         raise
 
 

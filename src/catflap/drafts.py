@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from catflap.announced import Ledger
-from catflap.facts import Facts, Key
+from catflap.facts import Facts, Key, row_key
 from catflap.featuremeta import FeatureMeta
-from catflap.moves import Rule
+from catflap.history import HistoryRow
+from catflap.lanelog import LaneRow
+from catflap.moves import Rule, newer_by_hand
 
 _ORDER = {
     "FeatureCreated": 0,
@@ -44,6 +47,22 @@ class WPChange:
     olds: tuple[Facts, ...]
     new: Facts
     is_restored: bool = False
+
+    def appended_history(self, rule: Rule) -> list[HistoryRow]:
+        """The history rows that a hand appended; rows that say an old one in other words are not among them."""
+        sides = list(newer_by_hand(rule, self.olds))
+        rows = list(self.new.history) if sides else []
+        for side in sides:
+            appended = {row.digest for row in _appended(side.history, self.new.history)}
+            rows = [row for row in rows if row.digest in appended]
+        return rows
+
+    def appended_lanes(self, rule: Rule, seen: tuple[str, str] | None) -> list[LaneRow]:
+        """The lane-log rows that a hand appended, oldest first; rows older than ``seen``, or than a side's newest, are
+        not among them."""
+        sides = [side.newest for side in newer_by_hand(rule, self.olds)]
+        floor = max((newest for newest in (*sides, seen) if newest is not None), default=("", ""))
+        return [row for row in self.new.rows if row_key(row) > floor] if sides else []
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,3 +101,25 @@ class Inference:
     drafts: list[Draft]
     ledger: Ledger
     notes: list[Note]
+
+
+def _appended(old: Sequence[HistoryRow], new: Sequence[HistoryRow]) -> list[HistoryRow]:
+    """The rows of ``new`` that ``old`` lacks; one in the place of a row that is gone is that row, edited."""
+    before, after = {row.digest for row in old}, {row.digest for row in new}
+    gone: Counter[str] = Counter()
+    place = ""  # the kept row that stands before, in either order
+    for row in old:
+        if row.digest in after:
+            place = row.digest
+        else:
+            gone[place] += 1
+    appended = []
+    place = ""
+    for row in new:
+        if row.digest in before:
+            place = row.digest
+        elif gone[place]:
+            gone[place] -= 1
+        else:
+            appended.append(row)
+    return appended

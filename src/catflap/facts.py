@@ -41,6 +41,13 @@ class Facts:
         return self.wp.status if self.wp is not None else None
 
     @property
+    def problem(self) -> Problem | None:
+        """Why the file, or its lane, cannot be used; where the log speaks a lane in the file is stale: no problem."""
+        if self.wp is None or (self.rows and self.wp.readable):
+            return None
+        return self.wp.problem
+
+    @property
     def newest(self) -> tuple[str, str] | None:
         """(at, event_id) of the newest row of the lane log."""
         return row_key(self.rows[-1]) if self.rows else None
@@ -73,7 +80,7 @@ class Facts:
             self.agent,
             self.dependencies,
             self.digests,
-            wp.problem.digest if wp is not None and wp.problem is not None else None,
+            self.problem.digest if self.problem is not None else None,
         )
 
 

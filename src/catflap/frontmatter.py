@@ -24,6 +24,8 @@ _END = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 _CONFLICT = re.compile(r"^(?:[<>|]{7}(?= |$)|={7}$)", re.MULTILINE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f]")
 """What YAML 1.1 forbids (5.1, c-printable) below U+0100, found here to name it; the few above it YAML finds itself."""
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""The C loader refuses an escape of one, the pure loader lets it through."""
 
 _FIRST_YAML_LINE = 2
 
@@ -120,7 +122,9 @@ def _parse(yaml_text: str) -> tuple[dict[str, Value], dict[str, int]]:
     loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
         return _build(yaml.parse(yaml_text, Loader=loader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # ValueError: a tag with %-escapes that are no UTF-8 (C loader), a %YAML of 5,000 digits (pure loader).
+        # OverflowError: the escape \Uffffffff (pure loader).
         mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
         line = mark.line if mark is not None else 0
         problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error).partition("\n")[0]
@@ -169,6 +173,12 @@ class _Tree:
         self.stack.append(_Open(value))
 
     def scalar(self, text: str, line: int) -> None:
+        if not text.isascii() and (lone := _SURROGATE.search(text)):
+            raise UnreadableFrontmatter(
+                f"the escape of the surrogate U+{ord(lone[0]):04X} is in the frontmatter",
+                line=line,
+                hint="write the character itself",
+            )
         top = self.stack[-1]
         if len(self.stack) == 2 and top.wants_key:
             self.lines[text] = line

@@ -61,14 +61,15 @@ def environment() -> dict[str, str]:
     return found
 
 
-def ask(cwd: str, *args: str, ok: Sequence[int] = (0,)) -> str:
-    """What ``git ARGS`` prints when run in ``cwd``.
+def ask(cwd: str, *args: str, ok: Sequence[int] = (0,), index: str | None = None) -> str:
+    """What ``git ARGS`` prints when run in ``cwd``; ``index`` names another index file than the usual one.
 
     Raises: GitFailed with git's own last words, when it ends with a code that is not in ``ok``.
     """
+    env = environment() | ({"GIT_INDEX_FILE": index} if index is not None else {})
     try:
         done = subprocess.run(
-            ["git", *args], cwd=cwd, env=environment(), capture_output=True, stdin=subprocess.DEVNULL, check=False
+            ["git", *args], cwd=cwd, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False
         )
     except OSError as error:  # no git on PATH, or no such folder
         raise GitFailed("run git", where=f"in {cwd}", why=str(error), hint="is git installed and on PATH?") from error
@@ -82,7 +83,7 @@ def ask(cwd: str, *args: str, ok: Sequence[int] = (0,)) -> str:
 def locate(path: str) -> View:
     """The view that ``path`` lies in.
 
-    Raises: NotARepository when it lies in none, or in a bare one.
+    Raises: NotARepository when it lies in none, in a bare one, or where no text can name it.
     """
     try:
         answer = ask(
@@ -96,6 +97,10 @@ def locate(path: str) -> View:
         raise NotARepository(
             "use", where=path, why=f"git says: {error.why}", hint="run this inside a git checkout, or name one"
         ) from error
+    for part in (git_dir, common_dir, worktree):
+        if any("\ud800" <= letter <= "\udfff" for letter in part):
+            why = "its path is not UTF-8, and events could not name it"
+            raise NotARepository("use", where=repr(part), why=why, hint="give its folders names in UTF-8")
     return View(git_dir=git_dir, common_dir=common_dir, worktree=worktree)
 
 
@@ -248,6 +253,35 @@ def _parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], Diff]]:
 def list_tree(git_dir: str, tree: str) -> list[Diff]:
     """Every regular file under kitty-specs/ in ``tree``, as if each were new."""
     return diff_trees(git_dir, [(EMPTY_TREES[len(tree)], tree)])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One path of the index; ``oid`` is None for what is no regular file, or not merged yet.
+
+    ``is_sparse``: a sparse checkout leaves it out of the working tree.
+    """
+
+    path: str
+    oid: str | None
+    is_merged: bool
+    is_sparse: bool
+
+
+def staged(view: View, *, index: str | None = None) -> list[Staged]:
+    """Every path under kitty-specs/ in the index, each once.
+
+    ``index`` is the file that git names to the hooks of a partial commit; None: the view's own.
+    """
+    answer = ask(view.worktree, "ls-files", "-z", "-t", "--stage", "--", SPECS, index=index)
+    found: dict[str, Staged] = {}
+    for record in answer.split("\0")[:-1]:
+        head, _, path = record.partition("\t")
+        tag, mode, oid, stage = head.split(" ")
+        is_merged = stage == "0"
+        is_file = is_merged and mode.startswith("100")
+        found[path] = Staged(path, oid=oid if is_file else None, is_merged=is_merged, is_sparse=tag == "S")
+    return list(found.values())
 
 
 def merge_base(git_dir: str, one: str, other: str) -> str | None:

@@ -37,7 +37,7 @@ _SECTION = re.compile(r"#{1,2}[ \t]")
 _HIDING = re.compile(r"[ \t]*(```+|~~~+|<!--)")
 _ROW = re.compile(
     r" {0,3}[-*+][ \t]+(?P<at>[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}\S*)?)(?: UTC)?"
-    r"(?::|[ \t]+(?:–|—|--?|\|))[ \t]+(?P<rest>.*\S)"
+    r"(?::|[ \t]+(?:–|—|--?|\|))[ \t]+(?P<rest>\S.*)"
 )
 _SEPARATOR = re.compile(r" (?:–|—|--?|\|) ")
 _PAIR = re.compile(r"(shell_pid|lane|agent)=(\S*)")

@@ -53,7 +53,7 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
     """Observe the view after git ran the hook ``name``. ``place``: its git dir, common dir and working tree."""
     from catflap import seen
     from catflap.clock import LamportClock
-    from catflap.database import open_database
+    from catflap.database import explained, open_database
     from catflap.git import View
     from catflap.observe import observe_head
 
@@ -63,7 +63,8 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
     connection = open_database(folder / "queue.db", wait_s=WAIT_S)
     try:
         clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=WAIT_S)
-        outcome = observe_head(connection, clock, view, hook=(name, *args), wait_s=WAIT_S)
+        with explained(folder / "queue.db"):
+            outcome = observe_head(connection, clock, view, hook=(name, *args), wait_s=WAIT_S)
     finally:
         connection.close()
         if outcome is not None and outcome.is_quiet:
@@ -100,7 +101,7 @@ def observe_here(name: str, args: tuple[str, ...]) -> None:
 def run() -> None:
     """The console script `catflap-hook`, and `catflap hook`: ``NAME [ARGS...]``."""
     if len(sys.argv) < 2:
-        say("which hook runs? Use: catflap-hook NAME [ARGS...]")
+        say("which hook runs? use: catflap hook NAME [ARGS...]")
     else:
         observe_here(sys.argv[1], tuple(sys.argv[2:]))
 

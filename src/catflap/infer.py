@@ -13,7 +13,8 @@ from catflap.drafts import Context, Draft, Inference, WPChange
 from catflap.facts import Facts, Key
 from catflap.featuremeta import FeatureMeta
 from catflap.instants import duration
-from catflap.judge import Judge, adopt
+from catflap.judge import Judge
+from catflap.telling import adopt
 
 
 def infer(context: Context, changes: Iterable[WPChange], ledger: Ledger) -> Inference:
@@ -29,7 +30,12 @@ def infer(context: Context, changes: Iterable[WPChange], ledger: Ledger) -> Infe
 
 
 def take_feature(ledger: Ledger, slug: str, members: Mapping[Key, Facts], meta: FeatureMeta | None) -> None:
-    """Take a feature that was there before us as it is, silently; work packages that are known stay as they are."""
+    """Take a feature that was there before us as it is, silently; work packages that are known stay as they are.
+
+    One without a work package that can be read (an empty folder, a first draft that does not parse) was not there.
+    """
+    if not any(facts.wp is not None and facts.wp.readable for facts in members.values()):
+        return
     if ledger.feature(slug) is None:
         ledger.features[slug] = FeatureAnnounced(created_at=meta.created_at if meta is not None else None)
     for key, facts in members.items():
@@ -40,10 +46,11 @@ def take_feature(ledger: Ledger, slug: str, members: Mapping[Key, Facts], meta: 
 
 
 def _is_new(judge: Judge, change: WPChange) -> bool:
-    """Whether a hand made this work package in this move; one that was there before is taken as it was."""
+    """Whether a hand made this work package in this move; one that was there before is taken as it was there."""
     known = judge.ledger.wp(change.key)
-    if known is None and change.olds[0].is_readable:
-        judge.take(change.key, change.olds[0])
+    before = next((old for old in change.olds if old.is_readable), None)
+    if known is None and before is not None:
+        judge.take(change.key, before)
         known = judge.ledger.wp(change.key)
     if change.new.wp is None or not change.new.wp.readable or (known is not None and known.title):
         return False
@@ -56,10 +63,9 @@ def _create(judge: Judge, changes: Sequence[WPChange]) -> None:
     for change in changes:
         by_feature.setdefault(change.key[0], []).append(change)
     for slug, members in by_feature.items():
-        state = judge.ledger.feature(slug)
-        cause: Draft | str | None = state.created_id if state is not None else None
-        if state is None:
-            cause = _create_feature(judge, slug, len(members))
+        if judge.ledger.feature(slug) is None:
+            judge.ledger.creations[slug] = _create_feature(judge, slug, len(members))
+        cause = judge.ledger.creation(slug)
         for change in members:
             wp = change.new.wp
             assert wp is not None

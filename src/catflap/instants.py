@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_FIRST_S = -62_135_596_800
+_LAST_S = 253_402_300_799
+
 
 def iso(epoch_s: float) -> str:
-    """``2026-02-03T12:00:00Z``: the instant in UTC, whole seconds."""
-    return datetime.fromtimestamp(int(epoch_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """``2026-02-03T12:00:00Z``: the instant in UTC, whole seconds; one outside of the years 1 to 9999 is the nearest.
+
+    git keeps a date of any size, and a commit with a wrong one must be told, too.
+    """
+    moment = datetime.fromtimestamp(min(max(int(epoch_s), _FIRST_S), _LAST_S), UTC)
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def duration(start: str | None, end: str) -> str | None:

@@ -8,110 +8,75 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
-from catflap.announced import FeatureAnnounced, Ledger, WPAnnounced, apply_event
-from catflap.drafts import Context, Draft, Note, WPChange
+from catflap.announced import Ledger, WPAnnounced
+from catflap.drafts import Context, WPChange
 from catflap.facts import Facts, Key, row_key
 from catflap.lanelog import LaneRow
 from catflap.moves import Rule, by_hand, is_drop, newer_by_hand
+from catflap.telling import Telling
 
 
-def adopt(facts: Facts) -> WPAnnounced:
-    """The announced state of a work package that is taken as it is, silently."""
-    return WPAnnounced(
-        status=facts.status,
-        agent=facts.agent,
-        title=facts.wp.title if facts.wp is not None else "",
-        dependencies=facts.dependencies,
-        history=facts.digests,
-        log_seen=facts.newest,
-    )
-
-
-class Judge:
-    """One move under judgement: the ledger as it changes, and what is told so far."""
+class Judge(Telling):
+    """One move under judgement: :meth:`look` at each of its work packages in turn."""
 
     def __init__(self, context: Context, ledger: Ledger) -> None:
-        self.context = context
-        self.rule = context.rule
-        self.ledger = ledger
-        self.drafts: list[Draft] = []
-        self.notes: list[Note] = []
-        self.created: dict[Key, Draft] = {}
-        self.done: list[Draft] = []
-
-    # -- fact by fact
-
-    def take(self, key: Key, facts: Facts) -> None:
-        """Take the work package as it is: nothing is told, and from now on it is known."""
-        if self.ledger.feature(key[0]) is None:
-            meta = self.context.features.get(key[0])
-            self.ledger.features[key[0]] = FeatureAnnounced(created_at=meta.created_at if meta else None)
-        self.ledger.put(key, adopt(facts))
+        super().__init__(context, ledger)
+        self._met: set[Key] = set()
 
     def look(self, change: WPChange) -> None:
         """Tell what a hand did to one work package, and let the ledger follow what others did."""
         self._problem(change)
-        known = self.ledger.wp(change.key)
-        new = change.new
-        if not new.is_readable:
-            if known is not None and new.wp is None and new.is_file_known and self.rule is not Rule.SWITCH:
-                self.ledger.put(change.key, replace(known, is_present=False))
+        self._absence(change)
+        if not change.new.is_readable:
             return
-        if known is None:
-            self.take(change.key, replace(new, rows=()) if self._has_new_rows(change) else new)
-            if not self._has_new_rows(change):
-                return
-            self.ledger.put(change.key, replace(self.known(change.key), status="planned"))
-        self._status(change)
-        if new.wp is not None and new.wp.readable:
-            self._agent(change)
-            self._history(change)
-            if self.rule is not Rule.SWITCH:
-                state = self.known(change.key)
-                self.ledger.put(
-                    change.key,
-                    replace(state, title=new.wp.title, dependencies=new.dependencies, is_present=True),
-                )
-
-    def _problem(self, change: WPChange) -> None:
-        wp = change.new.wp
-        if wp is None or wp.problem is None:
+        if self.ledger.wp(change.key) is None and not self._meet(change):
             return
-        problem = wp.problem
-        told = self.is_added(
-            change,
-            lambda old: old.wp is None or old.wp.problem is None or old.wp.problem.digest != problem.digest,
-        )
-        self._error(change, problem.digest, f"{wp.path}:{problem.line}: {problem.message}", told)
-
-    def _error(self, change: WPChange, digest: str, message: str, told: bool) -> None:
-        if self.ledger.knows_error(digest):
-            return
-        self.ledger.errors.add(digest)
-        if told:
-            feature, wp_id = change.key
-            payload = {
-                "wp_id": wp_id,
-                "error_type": "validation",
-                "error_message": message,
-                "stack_trace": None,
-                "agent_id": change.new.agent,
-                "feature_slug": feature,
-            }
-            draft = self.tell("ErrorLogged", change.key, payload, None)
-            self.note(change, "error", None, message, "cannot be read as a work package", draft)
-
-    def _status(self, change: WPChange) -> None:
-        old, new, known = change.olds[0], change.new, self.known(change.key)
-        if new.rows:
+        if change.new.rows:
             self._log_status(change)
-        elif old.rows or known.log_seen is not None:
-            if new.status not in (None, old.status, known.status):
-                self._held(change, old.status, new.status, "the lane log speaks for this work package, not its file")
+        elif self._log_speaks(change):
+            self._stale_status(change)
         else:
             self._file_status(change)
+        self._file_facts(change)
+
+    def is_added(self, change: WPChange, is_missing: Callable[[Facts], bool]) -> bool:
+        """Whether a hand added what ``is_missing`` everywhere that it could have come from."""
+        sides = list(newer_by_hand(self.rule, change.olds))
+        return bool(sides) and all(is_missing(side) for side in sides)
+
+    def _problem(self, change: WPChange) -> None:
+        wp, problem = change.new.wp, change.new.problem
+        if wp is None or problem is None or (wp.readable and self._log_speaks(change)):
+            return  # of a file that can be read the lane is the problem: nobody asks for it where a log speaks
+        is_own = self.is_added(change, lambda old: old.problem is None or old.problem.digest != problem.digest)
+        self.tell_error(change, problem.digest, f"{wp.path}:{problem.line}: {problem.message}", is_own=is_own)
+
+    def _absence(self, change: WPChange) -> None:
+        """A deleted work package tells nothing and stays known, so that its return tells nothing either."""
+        known = self.ledger.wp(change.key)
+        is_deleted = change.new.wp is None and change.olds[0].wp is not None
+        if known is not None and is_deleted and self.rule is not Rule.SWITCH:
+            self.ledger.put(change.key, replace(known, is_present=False))
+
+    def _meet(self, change: WPChange) -> bool:
+        """Know a work package that has no WPCreated: brought by git, or only a log that a hand writes. True: go on."""
+        if not change.appended_lanes(self.rule, None):
+            self.take(change.key, change.new)
+            return False
+        self.ledger.put(change.key, WPAnnounced(status="planned"))
+        self._met.add(change.key)
+        return True
+
+    def _log_speaks(self, change: WPChange) -> bool:
+        """Whether the lane log is, or was, the source of the status: a lane in the file is then stale."""
+        known = self.ledger.wp(change.key)
+        return bool(change.new.rows or change.olds[0].rows) or (known is not None and known.log_seen is not None)
+
+    def _stale_status(self, change: WPChange) -> None:
+        old, new = change.olds[0].status, change.new.status
+        if new not in (None, old, self.known(change.key).status):
+            self.held(change, old, new, "the lane log speaks for this work package, not its file")
 
     def _file_status(self, change: WPChange) -> None:
         new, old, known = change.new.status, change.olds[0].status, self.known(change.key)
@@ -121,81 +86,86 @@ class Judge:
             return
         olds = [side.status for side in change.olds]
         is_created = change.key in self.created
-        hand = is_created or by_hand(self.rule, new, olds, known.status)
         if new == known.status:
             if new != old and not is_created:
-                self._held(change, old, new, "announced already")
+                self.held(change, old, new, "announced already")
             return
+        hand = is_created or by_hand(self.rule, new, olds, known.status)
         returns = self.rule is not Rule.SWITCH and known.dropped == new and new != old
         if (hand or returns) and not change.is_restored:
-            self._tell_status(change, new, self._changed_by(change))
+            self.tell_status(change, new, self._changed_by(change))
             if is_drop(self.rule, new, olds):
-                self._drop(change.key, old)
+                self._drop(change, old)
         elif new != old:
-            self._follow(change, new, known.status == old)
+            self.follow(change, new, is_next=known.status == old)
 
     def _log_status(self, change: WPChange) -> None:
         """A lane log's rows are told one by one, each by its actor; a row older than one seen tells nothing."""
         key, new, old = change.key, change.new, change.olds[0]
-        known = self.known(key)
         if old.rows and row_key(new.rows[-1]) < row_key(old.rows[-1]):
             self._log_shrank(change)
             return
-        rows = self._new_rows(change)
-        if known.log_seen is None and not old.rows and key not in self.created:
+        seen = self.known(key).log_seen
+        rows = change.appended_lanes(self.rule, seen)
+        if seen is None and not old.rows and key not in self.created and key not in self._met:
             rows = rows[-1:]  # the log appears for a work package that we know: a migration
         for row in rows:
             if row.status is None:
-                self._error(change, f"{key[0]}/{key[1]}:{row.to_lane}", _unknown_lane(row), told=True)
+                self.tell_error(change, f"{key[0]}/{key[1]}:{row.to_lane}", _unknown_lane(row), is_own=True)
             elif row.status != self.known(key).status:
-                self._tell_status(change, row.status, row.actor or "user")
+                self.tell_status(change, row.status, row.actor or self._changed_by(change))
             self.ledger.put(key, replace(self.known(key), log_seen=row_key(row)))
-        known = self.known(key)
-        newest = row_key(new.rows[-1])
-        if self.rule is Rule.SWITCH or (known.log_seen is not None and newest <= known.log_seen):
+        self._follow_log(change)
+
+    def _follow_log(self, change: WPChange) -> None:
+        """The ledger goes with rows that others appended; one that a hand had dropped is told as it returns."""
+        known, newest = self.known(change.key), change.new.rows[-1]
+        is_seen = known.log_seen is not None and row_key(newest) <= known.log_seen
+        if is_seen or self.rule is Rule.SWITCH or change.olds[0].newest == row_key(newest):
             return
-        status = new.rows[-1].status
-        if status is not None and status != known.status:
-            if known.dropped == status:
-                self._tell_status(change, status, new.rows[-1].actor or "user")
+        if newest.status is not None and newest.status != known.status:
+            if known.dropped == newest.status:
+                self.tell_status(change, newest.status, newest.actor or self._changed_by(change))
             else:
-                self._follow(change, status, True)
-        self.ledger.put(key, replace(self.known(key), log_seen=newest))
+                self.follow(change, newest.status, is_next=True)
+        self.ledger.put(change.key, replace(self.known(change.key), log_seen=row_key(newest)))
 
     def _log_shrank(self, change: WPChange) -> None:
         """Rows were taken back (a reset, a revert): the lane is the one of the row that is newest now."""
         key, known = change.key, self.known(change.key)
         newest, before = row_key(change.new.rows[-1]), row_key(change.olds[0].rows[-1])
-        hand = by_hand(self.rule, newest, [side.newest for side in change.olds], before)
-        if not hand or change.is_restored or (known.log_seen is not None and before < known.log_seen):
+        is_stale = known.log_seen is not None and before < known.log_seen
+        if is_stale or change.is_restored or self.rule is Rule.SWITCH:
             return
-        status = change.new.rows[-1].status
+        status, olds = change.new.rows[-1].status, [side.newest for side in change.olds]
         if status is not None and status != known.status:
-            self._tell_status(change, status, self._changed_by(change))
-            if self.rule is Rule.ONTO:
-                self._drop(key, change.olds[0].status)
+            if by_hand(self.rule, newest, olds, before):
+                self.tell_status(change, status, self._changed_by(change))
+                if is_drop(self.rule, newest, olds):
+                    self._drop(change, change.olds[0].status)
+            else:
+                self.follow(change, status, is_next=True)
         self.ledger.put(key, replace(self.known(key), log_seen=newest))
 
-    def _new_rows(self, change: WPChange) -> list[LaneRow]:
-        sides = [side.newest for side in newer_by_hand(self.rule, change.olds)]
-        if not sides:
-            return []
-        known = self.ledger.wp(change.key)
-        floors = [*sides, known.log_seen if known is not None else None]
-        floor = max((newest for newest in floors if newest is not None), default=("", ""))
-        return [row for row in change.new.rows if row_key(row) > floor]
-
-    def _has_new_rows(self, change: WPChange) -> bool:
-        return bool(self._new_rows(change))
+    def _file_facts(self, change: WPChange) -> None:
+        """What only the file says: agent, history, and, told by no event of their own, title and dependencies."""
+        wp = change.new.wp
+        if wp is None or not wp.readable or self.rule is Rule.SWITCH:
+            return
+        self._agent(change)
+        self._history(change)
+        state = self.known(change.key)
+        self.ledger.put(
+            change.key, replace(state, title=wp.title, dependencies=change.new.dependencies, is_present=True)
+        )
 
     def _agent(self, change: WPChange) -> None:
         agent, old, known = change.new.agent, change.olds[0].agent, self.known(change.key)
-        if agent is None or agent == known.agent:
+        if agent is None or agent == known.agent or change.is_restored:
             return
-        hand = by_hand(self.rule, agent, [side.agent for side in change.olds], known.agent)
-        if change.is_restored:
-            return
-        if hand or change.key in self.created:
+        olds = [side.agent for side in change.olds]
+        hand = change.key in self.created or by_hand(self.rule, agent, olds, known.agent)
+        if hand or (known.dropped_agent == agent and agent != old):
             phase = self._phase(change)
             payload = {
                 "wp_id": change.key[1],
@@ -206,90 +176,36 @@ class Judge:
             }
             draft = self.tell("WPAssigned", change.key, payload, None)
             self.note(change, "agent", known.agent, agent, f"assigned by a {self.rule.value}", draft)
-        elif agent != old and known.agent == old and self.rule is not Rule.SWITCH:
+            if is_drop(self.rule, agent, olds):
+                self.ledger.put(change.key, replace(self.known(change.key), dropped_agent=old))
+        elif agent != old and known.agent == old:
             self.ledger.put(change.key, replace(known, agent=agent))
 
     def _history(self, change: WPChange) -> None:
+        """Rows of a work package that is itself new are part of it; else each that was appended is told."""
         key, known = change.key, self.known(change.key)
-        sides = list(newer_by_hand(self.rule, change.olds))
-        if sides and key not in self.created:
-            default = "review" if self._phase(change) == "review" else "note"
-            for row in change.new.history:
-                if row.digest in known.history or any(row.digest in side.digests for side in sides):
-                    continue
-                payload = {
-                    "wp_id": key[1],
-                    "entry_type": row.entry_type or default,
-                    "entry_content": row.content,
-                    "author": row.author or change.new.agent or "user",
-                    "feature_slug": key[0],
-                }
-                draft = self.tell("HistoryAdded", key, payload, None)
-                self.note(change, "history", None, row.content, f"a row added by a {self.rule.value}", draft)
+        default = "review" if self._phase(change) == "review" else "note"
+        for row in change.appended_history(self.rule):
+            if row.digest in known.history or key in self.created:
+                continue
+            payload = {
+                "wp_id": key[1],
+                "entry_type": row.entry_type or default,
+                "entry_content": row.content,
+                "author": row.author or change.new.agent or "user",
+                "feature_slug": key[0],
+            }
+            draft = self.tell("HistoryAdded", key, payload, None)
+            self.note(change, "history", None, row.content, f"a row added by a {self.rule.value}", draft)
         self.ledger.put(key, replace(self.known(key), history=known.history | change.new.digests))
 
-    # -- the small steps
-
-    def known(self, key: Key) -> WPAnnounced:
-        state = self.ledger.wp(key)
-        assert state is not None
-        return state
-
-    def is_added(self, change: WPChange, is_missing: Callable[[Facts], bool]) -> bool:
-        sides = list(newer_by_hand(self.rule, change.olds))
-        return bool(sides) and all(is_missing(side) for side in sides)
-
-    def tell(self, event_type: str, key: Key, payload: dict[str, Any], cause: Draft | str | None) -> Draft:
-        draft = Draft(event_type, key[0], key[1] or None, payload, cause)
-        self.drafts.append(draft)
-        apply_event(self.ledger, event_type, payload)
-        return draft
-
-    def _tell_status(self, change: WPChange, status: str, by: str) -> None:
-        previous = self.known(change.key).status or change.olds[0].status or "planned"
-        payload = {
-            "wp_id": change.key[1],
-            "previous_status": previous,
-            "new_status": status,
-            "changed_by": by,
-            "feature_slug": change.key[0],
-        }
-        draft = self.tell("WPStatusChanged", change.key, payload, self.created.get(change.key))
-        if status == "done":
-            self.done.append(draft)
-        self.note(change, "status", previous, status, f"changed by a {self.rule.value}", draft)
-
-    def _drop(self, key: Key, status: str | None) -> None:
-        self.ledger.put(key, replace(self.known(key), dropped=status))
-
-    def _follow(self, change: WPChange, status: str, may: bool) -> None:
-        """Hold the status back; the ledger follows it when it was at the old one, for then whoever made it told it."""
-        known = self.known(change.key)
-        if change.is_restored:
-            self._held(change, known.status, status, "taken back by a later step of the same observation")
-            return
-        if may and self.rule is not Rule.SWITCH:
-            self.ledger.put(change.key, replace(known, status=status))
-        self._held(change, known.status, status, _HELD[self.rule])
-
-    def _held(self, change: WPChange, before: str | None, after: str | None, why: str) -> None:
-        self.note(change, "status", before, after, why, None)
-
-    def note(
-        self,
-        change: WPChange,
-        fact: str,
-        before: str | None,
-        after: str | None,
-        why: str,
-        draft: Draft | None,
-    ) -> None:
-        path = change.new.wp.path if change.new.wp is not None else None
-        self.notes.append(Note(change.key, fact, before, after, path, why, draft))
+    def _drop(self, change: WPChange, status: str | None) -> None:
+        self.ledger.put(change.key, replace(self.known(change.key), dropped=status))
 
     def _phase(self, change: WPChange) -> str:
         """``review`` once work waits for it, or goes back without feedback; else ``implementation``."""
-        status = change.new.status or self.known(change.key).status
+        stated = change.new.status if change.new.rows or not self._log_speaks(change) else None
+        status = stated or self.known(change.key).status
         before = change.olds[0].status
         has_feedback = change.new.wp is not None and change.new.wp.has_feedback
         if status == "for_review" or (before == "for_review" and status == "doing" and not has_feedback):
@@ -297,21 +213,9 @@ class Judge:
         return "implementation"
 
     def _changed_by(self, change: WPChange) -> str:
-        old = change.olds[0].digests
-        authors = [row.author for row in change.new.history if row.digest not in old and row.author]
+        """Whoever wrote the last history row of this change, else the agent, else ``user``."""
+        authors = [row.author for row in change.appended_history(self.rule) if row.author]
         return (authors[-1] if authors else None) or change.new.agent or "user"
-
-
-_HELD = {
-    Rule.HAND: "no hand changed it here",
-    Rule.EDIT: "no hand changed it here",
-    Rule.PICK: "picked onto a state that is not the announced one",
-    Rule.MERGE: "came with one side of the merge: whoever made it told it",
-    Rule.PULL: "came with a fast-forward: whoever made it told it",
-    Rule.ONTO: "came from the commit that the branch was put onto: whoever made it told it",
-    Rule.SWITCH: "another branch says so: nobody changed it",
-    Rule.UNKNOWN: "nobody knows who changed it",
-}
 
 
 def _unknown_lane(row: LaneRow) -> str:

@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from catflap.announced import FeatureAnnounced, Key, Ledger, WPAnnounced
-from catflap.reflog import Cursor
+from catflap.cursor import Cursor
 
 TRACE_ROWS = 20_000
 """How many decisions `catflap explain` can look back on; older ones are forgotten."""
@@ -279,6 +279,7 @@ def _wp_to_json(state: WPAnnounced) -> str:
             "log_seen": state.log_seen,
             "assigned": dict(state.assigned or {}),
             "dropped": state.dropped,
+            "dropped_agent": state.dropped_agent,
             "is_present": state.is_present,
         }
     )

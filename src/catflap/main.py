@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import sys
 from types import TracebackType
+from typing import NoReturn
 
-from catflap.config import is_disabled
+from catflap.config import home, is_disabled
 from catflap.errors import CatflapError
 
 REPORT_TO = "https://github.com/catflap/catflap/issues"
@@ -21,15 +24,17 @@ class Boundary:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None or isinstance(error, SystemExit):
+            _flush()
             return
+        if type(error).__module__ == "sqlite3":
+            error = _meaning_of(error)
         if isinstance(error, CatflapError):
             print(f"catflap: {error}", file=sys.stderr)
             sys.exit(error.exit_code)
         if isinstance(error, KeyboardInterrupt):
             sys.exit(130)
-        if isinstance(error, BrokenPipeError):  # the reader of our output (`| head`) has seen enough
-            sys.stderr.close()
-            sys.exit(0)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _say_no_room(error)
         import traceback
 
         traceback.print_exception(error)
@@ -37,11 +42,51 @@ class Boundary:
         sys.exit(3)
 
 
+def _meaning_of(error: BaseException) -> BaseException:
+    """What an error of SQLite's says of queue.db, such as DatabaseUnusable; the error itself when it is our mistake."""
+    from catflap.database import explained
+
+    try:
+        with explained(home() / "queue.db"):
+            raise error
+    except CatflapError as known:
+        return known
+    except BaseException as same:  # noqa: BLE001 - not swallowed: the boundary goes on with it
+        return same
+
+
+def _flush() -> None:
+    """Bring out what was printed, as long as there is somebody to say why it cannot be: then exits with 1.
+
+    A reader that has seen enough (`| head`) is no error.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            _say_no_room(error)
+        from catflap.terminal import say_no_more
+
+        say_no_more()
+
+
+def _say_no_room(error: OSError) -> NoReturn:
+    from catflap.terminal import say_no_more
+
+    say_no_more()
+    where = error.filename or "the output"
+    print(f"catflap: cannot write {where}: {error.strerror}; make room, or send it elsewhere", file=sys.stderr)
+    sys.exit(1)
+
+
 def run() -> None:
     """Run `catflap` with this process's arguments."""
     if is_disabled():
         return
-    if sys.argv[1:2] == ["hook"] and sys.argv[2:3] not in ([], ["--help"], ["-h"]):
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text here
+    if sys.argv[1:2] == ["hook"] and sys.argv[2:3] not in (["--help"], ["-h"]):
         # A hook runs at every commit: Typer, which costs 50 ms to import, stays outside.
         from catflap import hook
 
@@ -51,4 +96,4 @@ def run() -> None:
     with Boundary():
         from catflap.commandline import app
 
-        app()
+        app(prog_name="catflap")

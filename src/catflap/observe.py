@@ -15,6 +15,7 @@ from catflap import ledger, queue
 from catflap.announced import Ledger
 from catflap.base import Base
 from catflap.clock import LamportClock
+from catflap.cursor import Cursor
 from catflap.database import write_transaction
 from catflap.drafts import Context, Inference, WPChange
 from catflap.events import Event
@@ -26,7 +27,7 @@ from catflap.instants import iso
 from catflap.ledger import BaseRow, Project, ViewState
 from catflap.moves import Rule
 from catflap.outbox import Judged, begin, branch_of, record
-from catflap.reflog import Cursor, Reading, first_cursor, read_since
+from catflap.reflog import Reading, first_cursor, read_since
 from catflap.trees import Step, TreeReader
 
 _TRIES = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-FIRST_NAP_S = 0.002
+FIRST_NAP_S = 0.006
 LAST_NAP_S = 0.0002
 SHRINKING_S = 0.02
 """Naps shrink over this much waiting, so whoever has waited longest tries most often and wins soonest."""

@@ -7,7 +7,6 @@ At 10,000 rows the queue is full: nothing is dropped, what comes next is refused
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sqlite3
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 from catflap.clock import MAX_CLOCK
 from catflap.config import home
@@ -46,7 +46,6 @@ _INSERT = (
 )
 _SPAN = "SELECT (SELECT max(id) FROM queue) - (SELECT min(id) FROM queue) + 1"
 _ROWS = "SELECT id, data, timestamp, coalesce(retry_count, 0), event_id, event_type FROM queue"
-_log = logging.getLogger("catflap.queue")
 _said_full: set[str] = set()
 
 
@@ -98,7 +97,8 @@ def highest_clock_in(path: Path) -> int:
 class OfflineQueue:
     """The queue of one queue.db, for any thread and any process; every call is a transaction of its own.
 
-    Every method may raise DatabaseBusy and DatabaseUnusable.
+    What a call has changed outlives the process from its return on; a power cut can take back the last calls, in
+    order (synchronous=NORMAL). Every method may raise DatabaseBusy and DatabaseUnusable.
     """
 
     def __init__(self, db_path: Path | str | None = None) -> None:
@@ -106,7 +106,17 @@ class OfflineQueue:
         self._lock = threading.RLock()
         self._before_fork: list[sqlite3.Connection] = []
         self._pid = os.getpid()
-        self._connection: sqlite3.Connection | None = open_database(self.path)
+        self._connection: sqlite3.Connection | None = None
+        self._open()
+        _queues.add(self)
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction in queue.db: committed at the end, undone by any exception; other threads wait."""
+        with self._lock:
+            connection = self._open()
+            with write_transaction(connection):
+                yield connection
 
     def queue_event(self, event: Mapping[str, Any]) -> bool:
         """Whether the event is in the queue now; False, and one warning per process, when the queue is full.
@@ -114,7 +124,7 @@ class OfflineQueue:
         An event that is there already stays as it was. Raises: InvalidEvent, as `append`.
         """
         event_id, _, _ = _columns(event)
-        with self._writing() as connection:
+        with self.writing() as connection:
             if connection.execute("SELECT 1 FROM queue WHERE event_id = ?", (event_id,)).fetchone():
                 return True
             if room(connection) > 0:
@@ -165,12 +175,12 @@ class OfflineQueue:
         sql = f"UPDATE queue SET retry_count = 0 WHERE retry_count >= {MAX_RETRIES}"
         if event_ids is not None:
             return self._for_each(f"{sql} AND event_id = ?", event_ids)
-        with self._writing() as connection:
+        with self.writing() as connection:
             return connection.execute(sql).rowcount
 
     def clear(self) -> None:
         """Empty the queue. The highest clock stays, so that no later event repeats one."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute("DELETE FROM queue")
 
     def close(self) -> None:
@@ -198,12 +208,14 @@ class OfflineQueue:
             self._connection = open_database(self.path)
         return self._connection
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            connection = self._open()
-            with write_transaction(connection):
-                yield connection
+    def _prepare_fork(self) -> None:
+        """Take the lock, and close queue.db unless this very thread is in a transaction."""
+        self._lock.acquire()
+        if self._connection is not None and not self._connection.in_transaction:
+            self.close()
+
+    def _end_fork(self) -> None:
+        self._lock.release()
 
     def _fetch(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:
@@ -214,7 +226,7 @@ class OfflineQueue:
         return [event for row in self._fetch(sql, *values) if (event := _decoded(row)) is not None]
 
     def _for_each(self, sql: str, event_ids: Iterable[str]) -> int:
-        with self._writing() as connection:
+        with self.writing() as connection:
             return connection.executemany(sql, [(event_id,) for event_id in event_ids]).rowcount
 
     def _warn_full(self) -> None:
@@ -222,7 +234,7 @@ class OfflineQueue:
             _said_full.add(str(self.path))
             why = f"it holds {CAPACITY:,} events already"
             hint = "run `catflap sync now`, or `catflap queue drop` what is not wanted"
-            _log.warning("%s", QueueFull("add to the queue", where=str(self.path), why=why, hint=hint))
+            _warn(str(QueueFull("add to the queue", where=str(self.path), why=why, hint=hint)))
 
 
 def _columns(event: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -252,5 +264,35 @@ def _decoded(row: tuple[Any, ...]) -> dict[str, Any] | None:
         event = None
     if isinstance(event, dict):
         return event
-    _log.warning("row %s of the queue is no event and is not sent; `catflap queue drop %s` removes it", row[0], row[4])
+    _warn(f"row {row[0]} of the queue is no event and is not sent; `catflap queue drop {row[4]}` removes it")
     return None
+
+
+def _warn(text: str) -> None:
+    import logging  # 4 ms, which a hook that has nothing to say need not pay
+
+    logging.getLogger("catflap.queue").warning("%s", text)
+
+
+# A forked child inherits not only SQLite's connections but also its belief about which locks this process holds. A
+# connection that the child opens beside an inherited one takes no kernel lock, so that another process, once the
+# parent is gone, counts itself the last, deletes the WAL, and the child's later events go to a file without a name.
+# So no connection is open while the process forks, and no thread is inside a transaction.
+_queues: WeakSet[OfflineQueue] = WeakSet()
+_forking: list[list[OfflineQueue]] = []
+
+
+def _before_fork() -> None:
+    found = sorted(_queues, key=id)  # the same order in every thread that forks
+    for queue in found:
+        queue._prepare_fork()
+    _forking.append(found)
+
+
+def _after_fork() -> None:
+    for queue in _forking.pop():
+        queue._end_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -8,14 +8,15 @@ from sqlite3 import Connection
 from catflap import git, ledger, worktree
 from catflap.announced import FeatureAnnounced, Ledger, WPAnnounced, is_complete
 from catflap.base import Base, log_row, wp_row
+from catflap.cursor import Cursor
 from catflap.database import write_transaction
 from catflap.events import STATUSES
 from catflap.facts import Facts, Key
 from catflap.git import Objects, View
-from catflap.judge import adopt
 from catflap.lanelog import log_path
 from catflap.ledger import BaseRow, Project
-from catflap.reflog import Cursor, end_cursor
+from catflap.reflog import end_cursor
+from catflap.telling import adopt
 from catflap.trees import TreeReader
 from catflap.workpackage import wp_path
 

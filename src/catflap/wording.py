@@ -1,4 +1,4 @@
-"""An event in a person's words: what changed, by whom. Knows events only."""
+"""An event in a person's words: what changed, by whom. Knows events only, and what may be printed of them."""
 
 from __future__ import annotations
 
@@ -41,4 +41,10 @@ def where(event: Event) -> str:
 def one_line(event: Event) -> str:
     """The event in one line: clock, place, change, by whom."""
     who = by_whom(event)
-    return f"{event.lamport_clock:>5}  {where(event)}  {what_changed(event)}{f'  by {who}' if who else ''}"
+    words = f"{where(event)}  {what_changed(event)}{f'  by {who}' if who else ''}"
+    return f"{event.lamport_clock:>5}  {printable(words)}"
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, with nothing in it that steers a terminal; columns keep their two spaces."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in text)

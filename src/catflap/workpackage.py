@@ -116,6 +116,17 @@ def normalise_wp_id(text: str) -> str | None:
     return f"WP{match[1].zfill(2)}" if match else None
 
 
+def ids_in(value: Value | None) -> Iterator[str]:
+    """The ids in a text, a list, or the keys of a mapping; whatever else stands there is none."""
+    if isinstance(value, str):
+        for match in _ID_INSIDE.finditer(value):
+            if (wp_id := normalise_wp_id(match[0])) is not None:
+                yield wp_id
+    elif isinstance(value, list | dict):
+        for entry in value:
+            yield from ids_in(list(entry) if isinstance(entry, dict) else entry)
+
+
 def parse_wp(path: str, data: bytes) -> WorkPackage:
     """The work package in the file ``path`` with the content ``data``; for any bytes there is one.
 
@@ -237,20 +248,9 @@ def _agent(value: Value | None) -> str | None:
 
 def _dependencies(front: Frontmatter, wp_id: str) -> tuple[str, ...]:
     stated = front.fields.get("dependencies") or front.fields.get("depends_on")
-    found = dict.fromkeys(_ids_in(stated))
+    found = dict.fromkeys(ids_in(stated))
     found.pop(wp_id, None)
     return tuple(found)
-
-
-def _ids_in(value: Value | None) -> Iterator[str]:
-    """The ids in a text, a list, or the keys of a mapping; whatever else stands there is none."""
-    if isinstance(value, str):
-        for match in _ID_INSIDE.finditer(value):
-            if (wp_id := normalise_wp_id(match[0])) is not None:
-                yield wp_id
-    elif isinstance(value, list | dict):
-        for entry in value:
-            yield from _ids_in(list(entry) if isinstance(entry, dict) else entry)
 
 
 def _word(value: Value | None) -> str:

@@ -1,0 +1,1 @@
+"""Measurements of catflap beside what it is built on; `make bench` runs them."""

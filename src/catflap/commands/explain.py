@@ -1,0 +1,128 @@
+"""`catflap explain`: why the last changes of a work package were told or held back, from what was recorded then."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from sqlite3 import Connection
+
+from catflap import git, ledger
+from catflap.announced import WPAnnounced
+from catflap.config import home
+from catflap.database import is_there, open_database
+from catflap.errors import BadInput, CatflapError, NotInstalled
+from catflap.ledger import TRACE_ROWS, Project, TraceRow
+from catflap.terminal import say
+from catflap.workpackage import normalise_wp_id
+
+LAST = 50
+"""How many decisions are shown of each work package."""
+_SHORT_SHA = 12
+_STYLES = {"told": "green", "held": "yellow"}
+
+
+class UnknownWorkPackage(CatflapError):
+    """Nobody has seen a work package of this id in this repository."""
+
+
+def explain(wp: str, *, feature: str | None = None, as_json: bool = False) -> int:
+    """0 once the last decisions about the work package are shown, oldest first, for each feature that has such an id.
+
+    Raises: NotARepository, NotInstalled, BadInput, UnknownWorkPackage, DatabaseBusy, DatabaseUnusable.
+    """
+    wp_id = normalise_wp_id(wp)
+    if wp_id is None:
+        raise BadInput("explain", where=repr(wp), why="it is no work package id", hint="write it like WP01")
+    view = git.locate(".")
+    path = home() / "queue.db"
+    if not is_there(path):
+        raise _not_installed(view)
+    connection = open_database(path)
+    try:
+        project = ledger.find_project(connection, view.common_dir)
+        if project is None:
+            raise _not_installed(view)
+        states, decisions = _remembered(connection, project, wp_id)
+    finally:
+        connection.close()
+    slugs = sorted({*states, *decisions})
+    shown = [slug for slug in slugs if feature in (None, slug)]
+    if not shown:
+        raise _unknown(wp_id, feature, slugs)
+    for slug in shown:
+        _show(slug, wp_id, states.get(slug), decisions.get(slug, []), as_json=as_json)
+    return 0
+
+
+def _remembered(
+    connection: Connection, project: Project, wp_id: str
+) -> tuple[dict[str, WPAnnounced], dict[str, list[TraceRow]]]:
+    """Per feature what is announced of the work package, and the last decisions about it."""
+    announced = ledger.everything(connection, project.id)
+    states = {slug: wps[wp_id] for slug, wps in announced.wps.items() if wp_id in wps}
+    decisions: dict[str, list[TraceRow]] = {}
+    for row in ledger.trace(connection, project.id, wp_id, limit=TRACE_ROWS):
+        decisions.setdefault(row.feature_slug, []).append(row)
+    return states, {slug: rows[-LAST:] for slug, rows in decisions.items()}
+
+
+def _show(slug: str, wp_id: str, state: WPAnnounced | None, rows: Sequence[TraceRow], *, as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            print(json.dumps(asdict(row)))
+        if not rows:
+            print(f"{slug} {wp_id}: nothing was told or held back yet", file=sys.stderr)
+        return
+    say(f"{slug} {wp_id}: {_announced(state)}", style="bold")
+    for row in rows:
+        say(f"  {row.at}  {row.outcome}  {row.fact}{_change(row)}", style=_STYLES.get(row.outcome, ""))
+        for line in _why(row):
+            say(f"      {line}")
+    if not rows:
+        say("  Nothing was told or held back yet: it is as it was when catflap was installed.")
+
+
+def _announced(state: WPAnnounced | None) -> str:
+    if state is None:
+        return "nothing is announced"
+    agent = f", agent {state.agent}" if state.agent else ""
+    return f"announced as {state.status or 'unknown'}{agent}"
+
+
+def _change(row: TraceRow) -> str:
+    if row.before is None and row.after is None:
+        return ""
+    if row.before is None:
+        return f"  {row.after}"
+    return f"  {row.before} → {row.after if row.after is not None else 'nothing'}"
+
+
+def _why(row: TraceRow) -> list[str]:
+    """Rule and reason, and where it was seen: commit, file, event."""
+    place = {
+        "commit": row.commit_sha[:_SHORT_SHA] if row.commit_sha else None,
+        "file": row.path,
+        "event": row.event_id,
+    }
+    return [f"{row.rule}: {row.note}", *_named(place)]
+
+
+def _named(place: Mapping[str, str | None]) -> list[str]:
+    words = "  ".join(f"{name} {value}" for name, value in place.items() if value)
+    return [words] if words else []
+
+
+def _unknown(wp_id: str, feature: str | None, slugs: Sequence[str]) -> UnknownWorkPackage:
+    if slugs:
+        why, hint = f"it is not in feature {feature}", f"it is in {', '.join(slugs)}"
+    else:
+        why = "no such work package was seen in this repository"
+        hint = "correct the id, or run `catflap observe` if it is new"
+    return UnknownWorkPackage("explain", where=wp_id, why=why, hint=hint)
+
+
+def _not_installed(view: git.View) -> NotInstalled:
+    why, hint = "catflap is not installed here", "run `catflap install` there"
+    return NotInstalled("explain", where=view.worktree, why=why, hint=hint)

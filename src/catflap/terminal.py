@@ -1,0 +1,63 @@
+"""Prints for people on stdout: tables and colours on a terminal, plain lines anywhere else. Knows no subject.
+
+Rich, which obeys NO_COLOR and TERM, is imported for terminals only: it takes 35 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from catflap.wording import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = Sequence[str]
+
+
+def say(text: str, *, style: str = "") -> None:
+    """Print one line. ``style`` is Rich's, such as ``bold``, and counts on a terminal only."""
+    if not _is_terminal():
+        print(printable(text))
+        return
+    from rich.text import Text
+
+    _console().print(Text(printable(text), style=style), soft_wrap=True)
+
+
+def show_table(head: Row, rows: Sequence[Row]) -> None:
+    """Print rows of equal length: a table on a terminal; elsewhere a line each, without ``head``, columns aligned."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if not _is_terminal():
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for row in cells:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(head))
+    for number, name in enumerate(head):
+        is_words = any(" " in row[number] for row in cells)
+        table.add_column(name, overflow="fold", no_wrap=not is_words)  # an id that is cut cannot be copied
+    for row in cells:
+        table.add_row(*map(Text, row))
+    _console().print(table)
+
+
+def say_no_more() -> None:
+    """Let what Python flushes at its end go nowhere: the reader has left (docs.python.org, Note on SIGPIPE)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)

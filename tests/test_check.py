@@ -1,0 +1,398 @@
+"""`catflap check` on real repositories: the working tree, the index, the hooks of git, and what is no finding."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tests.world import FEATURE, Repo, catflap, planned, wp_text
+
+from catflap import git
+from catflap.commands.check import check
+from catflap.errors import BadInput, NotARepository
+
+TASKS = f"kitty-specs/{FEATURE}/tasks"
+WP01, WP02 = f"{TASKS}/WP01-build.md", f"{TASKS}/WP02-build.md"
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """Feature 001-demo with WP01 to WP04 planned and committed, and we are in it. `check` needs no install."""
+    made = planned(tmp_path / "project")
+    monkeypatch.chdir(made.path)
+    return made
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(capsys)
+
+
+class Run:
+    """`check` in this process: the exit code and the lines on stdout; ``said`` is stderr."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.said = ""
+
+    def __call__(self, *files: str, staged: bool = False) -> tuple[int, list[str]]:
+        code = check([Path(file) for file in files], staged=staged)
+        out, self.said = self._capsys.readouterr()
+        return code, out.splitlines()
+
+    def places(self, *files: str, staged: bool = False) -> list[str]:
+        """``FILE:LINE`` of each finding."""
+        code, lines = self(*files, staged=staged)
+        found = [":".join(line.split(":", 2)[:2]) for line in lines] if code else []
+        assert code == bool(found)
+        return found
+
+
+def pre_commit(repo: Repo, *args: str) -> None:
+    """Put `catflap check` in place as this repository's pre-commit hook."""
+    hook = repo.path / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m catflap check {" ".join(args)}\n')
+    hook.chmod(0o755)
+
+
+# -- the working tree
+
+
+def test_a_tree_in_order_ends_with_0(repo: Repo, run: Run) -> None:
+    assert run() == (0, ["4 work packages checked, nothing found."])
+    repo.write("WP01", "doing")
+    assert run()[0] == 0
+
+
+def test_a_finding_is_file_line_message_and_ends_with_1(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "dong")
+    words = "lane 'dong' is unknown; use one of planned, doing, for_review, done"
+    assert run() == (1, [f"{WP01}:4: {words}"])
+    assert run.said == "4 work packages checked, 1 finding.\n"
+
+
+def test_json_is_one_value_and_nothing_else(repo: Repo) -> None:
+    repo.write("WP01", "dong")
+    done = catflap("check", "--json", cwd=repo.path)
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["checked"] == 4
+    assert [(one["path"], one["line"], one["rule"]) for one in found["findings"]] == [(WP01, 4, "lane")]
+
+
+def test_the_step_is_from_head_whatever_is_staged(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "doing")
+    repo.git("add", "-A")
+    repo.write("WP01", "for_review")
+    assert run.places() == [f"{WP01}:4"]
+    assert run.places(staged=True) == []
+
+
+def test_a_file_that_is_ignored_or_untracked_is_checked(repo: Repo, run: Run) -> None:
+    repo.file(".gitignore", "WP09*\n")
+    repo.write("WP08", "dong")
+    repo.write("WP09", "dong")
+    assert run.places() == [f"{TASKS}/WP08-build.md:4", f"{TASKS}/WP09-build.md:4"]
+
+
+def test_what_is_no_work_package_is_left_alone(repo: Repo, run: Run) -> None:
+    for name in ("notes.md", ".#WP01-x.md", "WP01-x.md~", "WP1_LOCAL_123.md", "#WP01-x.md#"):
+        repo.file(f"{TASKS}/{name}", "---\nlane: [\n")
+    repo.file(f".worktrees/x/{WP01}", "---\nlane: [\n")
+    assert run.places() == []
+
+
+def test_links_and_pipes_are_named_and_not_opened(repo: Repo, run: Run) -> None:
+    secret = repo.file("secret", "---\nlane: dong\n---\n")
+    repo.wp("WP01").unlink()
+    repo.wp("WP01").symlink_to(secret)
+    os.mkfifo(repo.path / TASKS / "WP05-pipe.md")
+    assert run.places() == [f"{WP01}:1", f"{TASKS}/WP05-pipe.md:1"]
+    assert "no regular file" in run(WP01)[1][0]
+
+
+def test_linked_folders_are_not_followed(repo: Repo, run: Run) -> None:
+    repo.file("elsewhere/tasks/WP01-x.md", "---\nlane: dong\n---\n")
+    (repo.path / "kitty-specs" / "002-linked").symlink_to(repo.path / "elsewhere")
+    assert run.places() == []
+    os.rename(repo.path / "kitty-specs", repo.path / "real")
+    (repo.path / "kitty-specs").symlink_to(repo.path / "real")
+    assert run.places() == []
+
+
+def test_a_file_of_100_mb_is_read_up_to_its_limit(repo: Repo, run: Run) -> None:
+    with repo.wp("WP01").open("r+b") as file:
+        file.truncate(100 << 20)
+    assert "larger than 256 KiB" in run()[1][0]
+
+
+def test_a_sparse_checkout_has_all_dependencies(repo: Repo, run: Run) -> None:
+    repo.write("WP02", "planned", depends=["WP01"])
+    repo.commit("depend")
+    repo.git("sparse-checkout", "set", "--no-cone", f"/{WP02}", f"/{TASKS}/WP03*")
+    assert not repo.wp("WP01").exists()
+    assert run.places() == []
+    assert run.places(WP02) == []
+
+
+def test_a_linked_worktree_is_checked_by_its_own_files(repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.git("worktree", "add", "-q", "../side")
+    side = Repo(repo.path.parent / "side")
+    side.write("WP01", "dong")
+    assert run.places() == []
+    monkeypatch.chdir(side.path)
+    assert run.places() == [f"{WP01}:4"]
+
+
+def test_before_the_first_commit_there_are_no_steps(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = Repo.init(tmp_path / "new")
+    monkeypatch.chdir(repo.path)
+    assert run() == (0, ["0 work packages checked, nothing found."])
+    repo.write("WP01", "done")
+    repo.write("WP02", "dong")
+    assert run.places() == [f"{WP02}:4"]
+    assert run.places(staged=True) == []
+    repo.git("add", "-A")
+    assert run.places(staged=True) == [f"{WP02}:4"]
+
+
+def test_names_with_spaces_and_umlauts_are_checked(repo: Repo, run: Run) -> None:
+    repo.file(f"{TASKS}/WP07 für später.md", "---\nlane: dong\n---\n")
+    assert run.places() == [f"{TASKS}/WP07 für später.md:2"]
+    repo.git("add", "-A")
+    assert run.places(staged=True) == [f"{TASKS}/WP07 für später.md:2"]
+
+
+def test_a_name_that_is_no_text_ends_with_a_finding(repo: Repo) -> None:
+    name = os.fsencode(repo.path) + f"/{TASKS}/WP07-".encode() + b"\xff.md"
+    with open(name, "wb") as file:
+        file.write(b"---\nlane: dong\n---\n")
+    done = catflap("check", cwd=repo.path)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
+    assert catflap("check", "--json", cwd=repo.path).returncode == 1
+
+
+# -- named files
+
+
+def test_named_files_alone_are_reported_but_the_whole_feature_is_known(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "dong")
+    repo.write("WP02", "planned", depends=["WP01", "WP09"])
+    assert run.places(WP02) == [f"{WP02}:6"]
+    assert run.places(f"./{WP01}", WP02) == [f"{WP01}:4", f"{WP02}:6"]
+
+
+def test_paths_are_taken_and_shown_from_where_we_are(repo: Repo, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.write("WP01", "dong")
+    monkeypatch.chdir(repo.path / "kitty-specs" / FEATURE)
+    assert run.places("tasks/WP01-build.md") == ["tasks/WP01-build.md:4"]
+    assert run.places(str(repo.wp("WP01"))) == ["tasks/WP01-build.md:4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("README.md", "not the file of a work package"),
+        (f"kitty-specs/{FEATURE}/meta.json", "not the file of a work package"),
+        (f"kitty-specs/{FEATURE}/status.events.jsonl", "not the file of a work package"),
+        ("kitty-specs", "not the file of a work package"),
+        (f"{TASKS}/notes.md", "not the file of a work package"),
+        ("../WP01-x.md", "it is not in"),
+        ("/etc/passwd", "it is not in"),
+        (f"{TASKS}/WP99-gone.md", "no such file"),
+    ],
+)
+def test_a_file_that_is_no_work_package_is_a_usage_error(repo: Repo, name: str, why: str) -> None:
+    repo.file(f"kitty-specs/{FEATURE}/meta.json", "{}")
+    with pytest.raises(BadInput, match=why) as error:
+        check([Path(name)])
+    assert error.value.exit_code == 2
+
+
+def test_a_usage_error_ends_with_2(repo: Repo) -> None:
+    done = catflap("check", "README.md", cwd=repo.path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("catflap: cannot check README.md: ")
+    assert catflap("check", "--stagd", cwd=repo.path).returncode == 2
+
+
+def test_outside_a_repository_check_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotARepository):
+        check([])
+
+
+# -- the index
+
+
+def test_staged_reads_the_index_and_not_the_files(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "dong")
+    assert run.places(staged=True) == []
+    repo.git("add", "-A")
+    repo.write("WP01", "doing")
+    assert run.places(staged=True) == [f"{WP01}:4"]
+    assert run.places(WP01, staged=True) == [f"{WP01}:4"]
+    assert run.places() == []
+
+
+def test_staged_does_not_hold_up_a_commit_for_what_was_wrong_before(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "dong")
+    repo.write("WP02", "planned", depends=["WP09"])
+    repo.commit("broken")
+    repo.write("WP03", "doing")
+    repo.git("add", "-A")
+    assert run.places(staged=True) == []
+    assert run.places() == [f"{WP01}:4", f"{WP02}:6"]
+    repo.write("WP01", "dong", body="Touched.")
+    repo.git("add", "-A")
+    assert run.places(staged=True) == [f"{WP01}:4"]
+
+
+def test_staged_finds_what_a_commit_breaks_elsewhere(repo: Repo, run: Run) -> None:
+    repo.write("WP02", "planned", depends=["WP01"])
+    repo.commit("depend")
+    repo.git("rm", "-q", WP01)
+    assert run.places(staged=True) == [f"{WP02}:6"]
+
+
+def test_a_staged_link_is_named(repo: Repo, run: Run) -> None:
+    (repo.path / TASKS / "WP07-link.md").symlink_to("/etc/passwd")
+    repo.git("add", "-A")
+    assert run.places(staged=True) == [f"{TASKS}/WP07-link.md:1"]
+
+
+def test_a_file_that_is_not_staged_is_a_usage_error(repo: Repo) -> None:
+    repo.write("WP09", "planned")
+    with pytest.raises(BadInput, match="not staged"):
+        check([repo.wp("WP09")], staged=True)
+
+
+@pytest.mark.parametrize("how", [["-a"], ["--", WP01], ["--include", "--", WP01]])
+def test_the_pre_commit_hook_sees_what_this_commit_takes(repo: Repo, how: list[str]) -> None:
+    """git gives such a commit an index of its own, in GIT_INDEX_FILE."""
+    pre_commit(repo, "--staged")
+    repo.write("WP01", "dong")
+    done = repo.git("commit", "-q", "-m", "x", *how, check=False)
+    assert done.returncode == 1
+    assert f"{WP01}:4: lane 'dong'" in done.stdout + done.stderr
+    repo.write("WP01", "doing")
+    repo.git("commit", "-q", "-m", "x", *how)
+
+
+def test_a_partial_commit_leaves_out_what_is_staged_besides(repo: Repo) -> None:
+    pre_commit(repo, "--staged")
+    repo.write("WP02", "dong")
+    repo.git("add", "-A")
+    repo.write("WP01", "doing")
+    repo.git("commit", "-q", "-m", "x", "--", WP01)
+
+
+def test_the_hook_of_a_linked_worktree_sees_its_own_index(repo: Repo) -> None:
+    pre_commit(repo, "--staged")
+    repo.git("worktree", "add", "-q", "../side")
+    side = Repo(repo.path.parent / "side")
+    side.write("WP01", "dong")
+    assert side.git("commit", "-q", "-a", "-m", "x", check=False).returncode == 1
+    repo.write("WP01", "doing")
+    repo.git("commit", "-q", "-a", "-m", "x")
+
+
+@pytest.mark.usefixtures("repo")
+def test_the_index_of_another_repository_is_not_read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = planned(tmp_path / "other")
+    other.write("WP01", "dong")
+    other.git("add", "-A")
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other.path / ".git" / "index"))
+    monkeypatch.setenv("GIT_DIR", str(other.path / ".git"))
+    assert run.places(staged=True) == []
+
+
+def test_check_changes_nothing(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "dong")
+    git_files = {path: path.stat().st_mtime_ns for path in (repo.path / ".git").rglob("*")}
+    run()
+    run(staged=True)
+    assert {path: path.stat().st_mtime_ns for path in (repo.path / ".git").rglob("*")} == git_files
+    assert not Path(os.environ["SPEC_KITTY_HOME"]).exists()
+
+
+# -- git in the middle of something
+
+
+def diverged(repo: Repo, mine: str, theirs: str) -> None:
+    """WP01 stands at ``mine`` on main, and at ``theirs`` on the branch topic."""
+    repo.git("switch", "-q", "-c", "topic")
+    repo.lane(theirs)
+    repo.git("switch", "-q", "main")
+    repo.lane(mine)
+
+
+def test_a_merge_may_bring_several_steps(repo: Repo, run: Run) -> None:
+    repo.git("switch", "-q", "-c", "topic")
+    repo.lane("doing")
+    repo.lane("for_review")
+    repo.git("switch", "-q", "main")
+    repo.file("other.txt")
+    repo.commit()
+    repo.git("merge", "-q", "--no-commit", "topic")
+    assert run.places(staged=True) == []
+    repo.write("WP01", "planned")
+    repo.git("add", "-A")
+    assert run.places(staged=True) == []
+    repo.write("WP01", "done")
+    repo.git("add", "-A")
+    assert run.places(staged=True) == []
+    assert run.places() == []
+
+
+def test_what_is_not_merged_yet_is_named(repo: Repo, run: Run) -> None:
+    diverged(repo, "doing", "done")
+    repo.git("merge", "-q", "topic", check=False)
+    code, [line] = run(staged=True)
+    assert (code, line) == (1, f"{WP01}:1: not merged yet; resolve the conflict and `git add` it")
+    assert "conflict marker" in run()[1][0]
+    repo.wp("WP01").write_text(wp_text("WP01", "for_review"))
+    repo.git("add", "-A")
+    assert run.places(staged=True) == []
+
+
+@pytest.mark.parametrize(
+    "how", [["merge", "-q", "--squash", "topic"], ["cherry-pick", "-n", "topic"], ["revert", "--no-commit", "HEAD"]]
+)
+def test_steps_are_not_judged_while_git_makes_commits_anew(repo: Repo, run: Run, how: list[str]) -> None:
+    repo.git("switch", "-q", "-c", "topic")
+    repo.lane("doing")
+    repo.git("switch", "-q", "main")
+    repo.lane("doing", "WP02")
+    repo.git(*how)
+    judged = how[0] == "cherry-pick"  # -n leaves no trace of itself, and this step is legal
+    assert run.places(staged=True) == []
+    assert ("are not judged" in run.said) is not judged
+    repo.write("WP03", "dong")
+    repo.git("add", "-A")
+    assert run.places(staged=True) == [f"{TASKS}/WP03-build.md:4"]
+
+
+def test_a_rebase_that_stopped_is_not_judged_by_its_steps(repo: Repo, run: Run) -> None:
+    diverged(repo, "doing", "done")
+    repo.git("rebase", "-q", "topic", check=False)
+    repo.write("WP01", "planned")
+    repo.git("add", "-A")
+    assert run.places(staged=True) == []
+
+
+# -- what check asks git
+
+
+def test_staged_paths_are_named_once_with_their_state(repo: Repo) -> None:
+    diverged(repo, "doing", "done")
+    repo.git("merge", "-q", "topic", check=False)
+    found = {one.path: one for one in git.staged(git.locate(str(repo.path)))}
+    assert sorted(found) == [f"{TASKS}/WP0{i}-build.md" for i in range(1, 5)]
+    assert (found[WP01].oid, found[WP01].is_merged) == (None, False)
+    assert found[WP02].oid == repo.head(f"HEAD:{WP02}")
+    assert not any(one.is_sparse for one in found.values())
