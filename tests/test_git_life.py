@@ -633,6 +633,20 @@ def test_28_an_unknown_lane_is_one_error(repo: Repo) -> None:
     assert told() == ["error", "planned>doing"]
 
 
+def test_of_two_files_with_one_id_the_one_that_is_left_speaks(repo: Repo) -> None:
+    other = repo.wp().with_name("WP01-another.md")
+    other.write_text(wp_text(lane="planned"))
+    repo.commit("the same id twice")
+    repo.lane("doing")
+    repo.git("rm", "-q", repo.wp())
+    repo.git("commit", "-q", "-m", "one of them away")
+    assert told() == ["planned>doing", "doing>planned"]
+    repo.lane("for_review")
+    repo.wp().unlink()
+    repo.observe()
+    assert told() == ["planned>doing", "doing>planned", "planned>for_review", "for_review>planned"]
+
+
 @pytest.mark.parametrize(
     "case", ["shallow", "sparse", "submodule", "hooksPath", "umlauts", "sha256", "reftable", "no reflog"]
 )

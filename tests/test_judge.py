@@ -114,6 +114,11 @@ def test_a_drop_is_forgotten_once_a_hand_goes_on() -> None:
     assert advance(Rule.PULL, change(REVIEW, DOING), ledger) == []
 
 
+def test_a_drop_is_back_only_where_something_moved() -> None:
+    ledger = known({"WP01": announced("planned", dropped="doing")})
+    assert advance(Rule.HAND, change(DOING, wp("doing", title="Better")), ledger) == []
+
+
 def test_a_change_of_a_hand_is_no_drop() -> None:
     ledger = known({"WP01": "doing"})
     advance(Rule.HAND, change(DOING, PLANNED), ledger)
@@ -235,6 +240,12 @@ def test_a_switch_leaves_agent_and_history_to_be_told() -> None:
     assert advance(Rule.HAND, change(old, new), ledger) == ["assigned codex implementation 0", "note ada: a"]
 
 
+def test_an_agent_of_others_is_followed_only_from_the_announced_one() -> None:
+    pulled = change(wp(agent="codex"), wp(agent="claude"))
+    assert state(run(Rule.PULL, pulled, known({"WP01": announced(agent="codex")}))).agent == "claude"
+    assert state(run(Rule.PULL, pulled, known({"WP01": announced(agent="other")}))).agent == "other"
+
+
 def test_an_agent_that_was_dropped_is_told_again_on_its_return() -> None:
     ledger = known({"WP01": announced(agent="codex")})
     claude, codex = wp("planned", agent="claude"), wp("planned", agent="codex")
@@ -325,6 +336,12 @@ def test_an_assignment_has_its_phase(before: str, after: str, feedback: bool, ph
     new = wp(after, agent="codex", feedback=feedback)
     drafts = run(Rule.HAND, change(wp(before), new), known({"WP01": before})).drafts
     assert [d.payload["phase"] for d in drafts if d.event_type == "WPAssigned"] == [phase]
+
+
+def test_a_stale_lane_in_the_file_makes_no_phase() -> None:
+    ledger = known({"WP01": announced("doing", log_seen=("2026-02-03T12:00:02.000000Z", "E02"))})
+    stale = change(wp("for_review"), wp("for_review", agent="codex"))
+    assert short(run(Rule.HAND, stale, ledger)) == ["assigned codex implementation 0"]
 
 
 def test_assignments_are_counted_per_phase() -> None:
@@ -556,6 +573,17 @@ def test_a_lane_in_the_file_is_stale_once_a_log_speaks() -> None:
     assert [held.why for held in inference.notes] == ["the lane log speaks for this work package, not its file"]
 
 
+def test_a_stale_lane_that_says_the_same_as_the_log_is_not_worth_a_word() -> None:
+    assert run(Rule.HAND, change(PLANNED, DOING), in_log("doing", upto=2)).notes == []
+
+
+def test_rows_that_this_view_had_before_are_not_followed() -> None:
+    ledger = in_log("planned", upto=1)  # this view came to the second row by a switch
+    inference = run(Rule.HAND, change(wp(rows=ROWS[:2]), wp(rows=ROWS[:2], history=["x"])), ledger)
+    assert short(inference) == ["note ada: x"]
+    assert (state(inference).status, state(inference).log_seen) == ("planned", seen(ROWS[0]))
+
+
 def test_an_unknown_lane_in_a_file_is_no_error_once_a_log_speaks() -> None:
     ledger = in_log("doing", upto=2)
     assert short(run(Rule.HAND, change(wp(rows=ROWS[:2]), wp("dong", rows=ROWS[:2])), ledger)) == []
@@ -618,6 +646,14 @@ def test_rows_that_a_revert_takes_back_are_told() -> None:
     one, two = wp(rows=ROWS[:1]), wp(rows=ROWS[:2], agent="codex")
     assert advance(Rule.HAND, change(two, one), ledger) == ["doing>planned user"]
     assert advance(Rule.HAND, change(one, two), ledger)[0] == "planned>doing bob"
+
+
+def test_rows_that_a_revert_took_back_and_a_pull_brings_again_are_told_by_others() -> None:
+    ledger = in_log("doing", upto=2)
+    one, two = wp(rows=ROWS[:1]), wp(rows=ROWS[:2])
+    assert advance(Rule.HAND, change(two, one), ledger) == ["doing>planned user"]
+    assert advance(Rule.PULL, change(one, two), ledger) == []
+    assert ledger.wp(("001-demo", "WP01")).status == "doing"
 
 
 @pytest.mark.parametrize(
@@ -711,3 +747,4 @@ def test_a_work_package_of_which_nothing_was_taken_is_known_by_its_rows() -> Non
     inference = run(Rule.PULL, change(NOTHING, log(*ROWS[:2])), Ledger())
     assert not inference.drafts
     assert state(inference) == WPAnnounced(status="doing", log_seen=seen(ROWS[1]))
+    assert inference.ledger.feature("001-demo") is None

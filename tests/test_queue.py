@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -315,6 +316,7 @@ def test_fork_waits_for_the_transaction_of_another_thread(queue: OfflineQueue) -
     threading.Timer(0.05, release.set).start()
     child = os.fork()
     if not child:
+        signal.alarm(30)  # a child that waits for ever would outlive the tests
         os._exit(0 if queue.queue_event(event(2)) and queue.size() == 2 else 1)
     writer.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -111,7 +111,10 @@ class Emission:
 
     def _common_dir(self) -> str | None:
         """The git common dir that the current directory lies in, asked once per directory: git takes 5 ms."""
-        here = os.getcwd()
+        try:
+            here = os.getcwd()
+        except FileNotFoundError:  # the directory was removed under us: it is in no repository any more
+            return None
         if self._place is None or self._place[0] != here:
             try:
                 self._place = here, locate(here).common_dir

@@ -7,6 +7,7 @@ through one long-lived `cat-file --batch`, and any number of trees is compared b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ EMPTY_TREES = {
     64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
 SPECS = "kitty-specs"
+FOLDER_MAX_BYTES = 1 << 24
 LANE_LOG = "status.events.jsonl"
 
 
@@ -162,6 +164,13 @@ class Objects:
         """The first ``limit`` + 1 bytes of the blob that ``name`` means (an oid, or ``tree:path``); None: not there."""
         found = self._get(name, limit + 1)
         return found[1] if found is not None and found[0] == "blob" else None
+
+    def folder(self, name: str) -> list[tuple[str, bool]]:
+        """The files and folders (True) in the tree that ``name``, ``tree:path``, means; no links, no submodules."""
+        found = self._get(name, FOLDER_MAX_BYTES)
+        if found is None or found[0] != "tree":
+            return []
+        return list(_parse_tree(found[1], oid_bytes=len(name.partition(":")[0]) // 2))
 
     def has(self, name: str) -> bool:
         """Whether ``name`` means any object."""
@@ -343,6 +352,17 @@ def _parse_commit(data: bytes) -> Commit | None:
         elif kind == b"parent":
             parents.append(value.decode("ascii"))
     return Commit(tree=tree, parents=tuple(parents)) if tree is not None else None
+
+
+def _parse_tree(data: bytes, oid_bytes: int) -> Iterator[tuple[str, bool]]:
+    """``mode name\\0oid`` again and again, the oid in binary; a name that is not UTF-8 no event could carry."""
+    at = 0
+    while (end := data.find(b"\0", at)) >= 0:
+        mode, _, name = data[at:end].partition(b" ")
+        at = end + 1 + oid_bytes
+        if mode == b"40000" or mode.startswith(b"100"):
+            with contextlib.suppress(UnicodeDecodeError):
+                yield name.decode("utf-8"), mode == b"40000"
 
 
 def _skip(stream: IO[bytes], count: int) -> None:

@@ -80,9 +80,7 @@ class Judge(Telling):
 
     def _file_status(self, change: WPChange) -> None:
         new, old, known = change.new.status, change.olds[0].status, self.known(change.key)
-        if new is None or (known.status is None and new == "planned"):
-            if new is not None:
-                self.ledger.put(change.key, replace(known, status=new))
+        if new is None:
             return
         olds = [side.status for side in change.olds]
         is_created = change.key in self.created
@@ -204,9 +202,12 @@ class Judge(Telling):
 
     def _phase(self, change: WPChange) -> str:
         """``review`` once work waits for it, or goes back without feedback; else ``implementation``."""
-        stated = change.new.status if change.new.rows or not self._log_speaks(change) else None
+        # Where a log speaks, a place without its rows has but a stale lane.
+        before, stated = (
+            place.status if place.rows or not self._log_speaks(change) else None
+            for place in (change.olds[0], change.new)
+        )
         status = stated or self.known(change.key).status
-        before = change.olds[0].status
         has_feedback = change.new.wp is not None and change.new.wp.has_feedback
         if status == "for_review" or (before == "for_review" and status == "doing" and not has_feedback):
             return "review"

@@ -126,6 +126,9 @@ def _changes(view: View, base: Base, saves: list[Save]) -> list[WPChange]:
     paths = [save.path for save in saves if log_path(save.path) is None]
     old_wps = [wp for path in paths if (wp := base.wp(path)) is not None]
     files = [(save.new, save.found.changed_at) for save in saves if save.new is not None and save.found is not None]
+    gone = {(wp.feature, wp.wp_id) for wp in old_wps} - {(wp.feature, wp.wp_id) for wp, _ in files}
+    for feature in {key[0] for key in gone}:  # of two files with one id the one that is left speaks
+        files += [(wp, at) for wp, at in worktree.members(view, feature) if (wp.feature, wp.wp_id) in gone]
     new_wps = worktree.newest_last(files)
     features = {_feature_of(save) for save in saves}
     old_logs: Logs = {feature: base.log(feature) for feature in features}

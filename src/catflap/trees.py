@@ -5,7 +5,7 @@ Everything is read through one `diff-tree` and one `cat-file`, whatever the numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from catflap import git
@@ -116,6 +116,9 @@ class TreeReader:
         if step.move.rule is Rule.SWITCH:
             files = [diff for diff in files if diff.new is not None and not is_known(_key_of(diff.path))]
         new_wps = self._parse((diff.path, diff.new) for diff in files)
+        if step.move.rule is not Rule.SWITCH:
+            gone = [diff.path for diff in files if diff.new is None]
+            new_wps = [*self._left_behind(step.new_tree, gone), *new_wps]
         old_wps = [self._parse((diff.path, diff.old) for diff in files)]
         old_wps += [self._parse((diff.path, side.get(diff.path, diff.new)) for diff in files) for side in others]
         keys = {(wp.feature, wp.wp_id) for wps in [new_wps, *old_wps] for wp in wps}
@@ -152,6 +155,12 @@ class TreeReader:
                     logs[feature] = rows
         return new_logs, old_logs
 
+    def _left_behind(self, tree: str, gone: Sequence[str]) -> list[WorkPackage]:
+        """The other files of work packages that lost one: of two with the same id the one that is left speaks."""
+        lost = {_key_of(path) for path in gone}
+        members = (wp for slug in sorted({key[0] for key in lost}) for wp in self._members(tree, slug))
+        return [wp for wp in members if (wp.feature, wp.wp_id) in lost]
+
     def _parse(self, files: Iterable[tuple[str, str | None]]) -> list[WorkPackage]:
         found = (self.wp(path, oid) for path, oid in files if oid is not None)
         return [wp for wp in found if wp is not None]
@@ -183,19 +192,27 @@ class TreeReader:
 
     def feature(self, tree: str, slug: str) -> dict[Key, Facts]:
         """Every work package of one feature in ``tree``."""
-        prefix = f"{git.SPECS}/{slug}/"
-        return self._place(
-            tree, [diff for diff in git.list_tree(self._view.git_dir, tree) if diff.path.startswith(prefix)]
-        )
+        return place(self._members(tree, slug), {slug: self.feature_log(tree, slug)})
 
     def everything(self, tree: str) -> dict[Key, Facts]:
         """Every work package in ``tree``."""
-        return self._place(tree, git.list_tree(self._view.git_dir, tree))
+        found: dict[Key, Facts] = {}
+        for slug, is_folder in self._objects.folder(f"{tree}:{git.SPECS}"):
+            if is_folder:
+                found |= self.feature(tree, slug)
+        return found
 
-    def _place(self, tree: str, files: Sequence[Diff]) -> dict[Key, Facts]:
-        wps = self._parse((diff.path, diff.new) for diff in files if wp_path(diff.path) is not None)
-        features = {wp.feature for wp in wps} | {feature for diff in files if (feature := log_path(diff.path))}
-        return place(wps, {feature: self.feature_log(tree, feature) for feature in features})
+    def _members(self, tree: str, slug: str) -> list[WorkPackage]:
+        """The work package files of one feature in ``tree``, by path."""
+        paths = sorted(path for path in self._paths(tree, f"{git.SPECS}/{slug}/tasks") if wp_path(path) is not None)
+        return self._parse((path, f"{tree}:{path}") for path in paths)
+
+    def _paths(self, tree: str, folder: str) -> Iterator[str]:
+        for name, is_folder in self._objects.folder(f"{tree}:{folder}"):
+            if is_folder:
+                yield from self._paths(tree, f"{folder}/{name}")
+            else:
+                yield f"{folder}/{name}"
 
 
 def _key_of(path: str) -> Key:

@@ -77,6 +77,13 @@ def read_wp(view: View, path: str) -> WorkPackage | None:
     return parse_wp(path, found.data) if found is not None else None
 
 
+def members(view: View, feature: str) -> list[tuple[WorkPackage, float]]:
+    """Every work package file of one feature, with when it changed (epoch seconds)."""
+    paths = (path for path in _walk(view, f"{git.SPECS}/{feature}/tasks") if wp_path(path) is not None)
+    files = ((path, read_file(view, path)) for path in paths)
+    return [(parse_wp(path, found.data), found.changed_at) for path, found in files if found is not None]
+
+
 def read_log(view: View, feature: str) -> dict[str, tuple[LaneRow, ...]]:
     """The lane log of a feature in the working tree, rows per work package."""
     found = read_file(view, f"{git.SPECS}/{feature}/{git.LANE_LOG}", limit=LOG_MAX_BYTES)
