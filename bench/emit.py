@@ -24,7 +24,7 @@ from pathlib import Path
 
 import persistqueue
 
-from bench.table import Aim, Row, table
+from bench.table import Aim, Row, ratio, table
 from catflap.emitter import EventEmitter
 
 Put = Callable[[], object]
@@ -225,7 +225,12 @@ def measure(processes: int, names: Sequence[str], *, events: int, rounds: int) -
 def show(processes: int, results: Mapping[str, Result], aims: Sequence[Aim]) -> None:
     who = "one process" if processes == 1 else f"{processes} processes at once"
     rows = [Row(name, result.rates, OUTLIVES[name]) for name, result in results.items()]
-    print(table(f"Events a second, {who}", "events/s", rows, aims), end="\n\n")
+    print(table(f"Events a second, {who}", "events/s", rows, aims))
+    by_name = {row.name: row for row in rows}
+    for aim in aims:
+        found = ratio(by_name[SYNCED], by_name[aim.name])
+        verdict = "would hold" if aim.is_held(found) else "would be MISSED"
+        print(f"  Like for like, both synced: {found:.2f}× {aim.name}; there the aim {aim} {verdict}", end="\n\n")
     rows = [Row(name, result.slowest_ms) for name, result in results.items()]
     print(table(f"The slowest single call of a round, {who}", "ms", rows), end="\n\n")
 

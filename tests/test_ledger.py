@@ -1,4 +1,4 @@
-"""What queue.db remembers of repositories: projects, views, bases, announced states and the trace, each as it was put."""
+"""What queue.db remembers of repositories: projects, views, bases, announced states and the trace, as they were put."""
 
 from __future__ import annotations
 
@@ -69,25 +69,25 @@ def test_project_put_again_keeps_its_id_and_takes_the_new_words(connection: Conn
 
 def test_retired_project_is_not_observed_and_still_knows_what_it_told(connection: Connection, project: Project) -> None:
     told = Ledger()
-    told.put(KEY, WPAnnounced(status="doing"))
+    told.put(KEY, WPAnnounced(status="doing", assigned={}))
     ledger.save(connection, project.id, told)
-    ledger.put_view(connection, project.id, "/a/.git", Cursor())
+    ledger.put_view(connection, project.id, "/a/.git", Cursor(head="1" * 40))
     ledger.retire_project(connection, project.id)
     assert ledger.find_project(connection, "/a/.git") is None
     assert ledger.projects(connection) == []
     assert ledger.find_view(connection, "/a/.git") is None
     again = put(connection)
     assert again.id == project.id
-    assert ledger.everything(connection, again.id).wp(KEY) == WPAnnounced(status="doing")
+    assert ledger.everything(connection, again.id).wp(KEY) == WPAnnounced(status="doing", assigned={})
 
 
 def test_dropped_project_takes_everything_with_it(connection: Connection, project: Project) -> None:
     told = Ledger()
-    told.put(KEY, WPAnnounced(status="doing"))
+    told.put(KEY, WPAnnounced(status="doing", assigned={}))
     told.features["001-demo"] = FeatureAnnounced()
     told.errors.add("digest")
     ledger.save(connection, project.id, told)
-    view_id = ledger.put_view(connection, project.id, "/a/.git", Cursor())
+    view_id = ledger.put_view(connection, project.id, "/a/.git", Cursor(head="1" * 40))
     ledger.put_base(connection, view_id, {"x": BaseRow(None)})
     ledger.add_trace(connection, project.id, [trace_row(1)])
     ledger.drop_project(connection, "/a/.git")
@@ -109,7 +109,7 @@ def test_view_comes_back_with_its_cursor_and_its_open_rebase(connection: Connect
 
 
 def test_base_holds_what_was_put_and_forgets_what_was_taken(connection: Connection, project: Project) -> None:
-    view_id = ledger.put_view(connection, project.id, "/a/.git", Cursor())
+    view_id = ledger.put_view(connection, project.id, "/a/.git", Cursor(head="1" * 40))
     rows = {"ä.md": BaseRow({"lane": "döing"}, "1:2:3"), "gone.md": BaseRow(None)}
     ledger.put_base(connection, view_id, dict(rows))
     assert ledger.base(connection, view_id) == rows
@@ -193,7 +193,7 @@ def test_undone_transaction_leaves_the_ledger_as_it_was(connection: Connection, 
             told = Ledger()
             told.put(KEY, STATE)
             ledger.save(connection, project.id, told)
-            ledger.put_view(connection, project.id, "/a/.git", Cursor())
+            ledger.put_view(connection, project.id, "/a/.git", Cursor(head="1" * 40))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

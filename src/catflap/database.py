@@ -141,7 +141,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path, version: int, 
         why = f"its version is {version}, and this catflap knows versions up to {SCHEMA_VERSION}"
         raise _unusable(path, why, "update catflap, or name another folder in SPEC_KITTY_HOME")
     if version == 0:
-        _refuse_strangers(connection, path)
+        when_free(lambda: _refuse_strangers(connection, path), path, wait_s=wait_s)
         when_free(lambda: prefer_wal(connection), path, wait_s=wait_s)
     with write_transaction(connection, wait_s=wait_s):
         version = _user_version(connection)  # another process may have been faster

@@ -72,10 +72,9 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
         else:
             seen.forget_tree(str(folder), view.git_dir)
     if outcome is not None and outcome.waiting:
-        say(
-            f"the queue is full: {outcome.waiting} changes wait in your files and are told once there is room; "
-            "run `catflap sync now`, or look at `catflap queue list`"
-        )
+        from catflap.wording import queue_is_full
+
+        say(queue_is_full(outcome.waiting))
 
 
 def main(argv: list[str]) -> None:

@@ -214,8 +214,9 @@ class Judge(Telling):
         return "implementation"
 
     def _changed_by(self, change: WPChange) -> str:
-        """Whoever wrote the last history row of this change, else the agent, else ``user``."""
-        authors = [row.author for row in change.appended_history(self.rule) if row.author]
+        """Whoever wrote the last history row of this change, else the agent, else ``user``; ``system`` is nobody."""
+        rows = change.appended_history(self.rule)
+        authors = [row.author for row in rows if row.author and row.author.lower() != "system"]
         return (authors[-1] if authors else None) or change.new.agent or "user"
 
 

@@ -48,3 +48,9 @@ def one_line(event: Event) -> str:
 def printable(text: str) -> str:
     """``text`` on one line, with nothing in it that steers a terminal; columns keep their two spaces."""
     return "".join(char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in text)
+
+
+def queue_is_full(waiting: int) -> str:
+    """That so many changes found no room in the queue, and what becomes of them."""
+    count = "1 change waits" if waiting == 1 else f"{waiting:,} changes wait"
+    return f"the queue is full: {count} in your files, to be told once there is room; look at `catflap queue list`"

@@ -16,7 +16,7 @@ from catflap.database import open_database
 from catflap.errors import NotInstalled
 from catflap.observe import Outcome, observe_head
 from catflap.saves import observe_files
-from catflap.wording import one_line
+from catflap.wording import one_line, queue_is_full
 
 PATIENCE_S = 4.0
 """How long to wait for files that were saved a moment ago; what settles later is told by the next look."""
@@ -51,7 +51,7 @@ def observe(path: Path, *, as_json: bool = False) -> int:
     finally:
         connection.close()
     if waiting:
-        print(f"catflap: the queue is full; {waiting} changes are told once there is room", file=sys.stderr)
+        print(f"catflap: {queue_is_full(waiting)}", file=sys.stderr)
     if not told and not as_json:
         print("Nothing to tell.")
     return 0
