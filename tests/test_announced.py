@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.facts_builder import FEATURE, KEY, announced, exactly
 
 from catflap.announced import FeatureAnnounced, Ledger, WPAnnounced, apply_event, is_complete
 from catflap.drafts import Draft
+from tests.facts_builder import FEATURE, KEY, announced, exactly
 
 ID = "01J00000000000000000000000"
 CREATED = {"wp_id": "WP01", "title": "Build WP01", "dependencies": ["WP02"], "feature_slug": FEATURE}

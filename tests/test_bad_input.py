@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from tests.world import FEATURE, Repo, catflap, events, planned, told, wp_text
 
 BOMB = "---\na: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.world import FEATURE, Repo, catflap, planned, wp_text
 
 from catflap import git
 from catflap.commands.check import check
 from catflap.errors import BadInput, NotARepository
+from tests.world import FEATURE, Repo, catflap, planned, wp_text
 
 TASKS = f"kitty-specs/{FEATURE}/tasks"
 WP01, WP02 = f"{TASKS}/WP01-build.md", f"{TASKS}/WP02-build.md"

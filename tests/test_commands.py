@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import typer
-from tests.world import FEATURE, Repo, catflap, events, planned
 
 from catflap import main
 from catflap.commandline import app
@@ -23,6 +22,7 @@ from catflap.events import encode_ulid
 from catflap.queue import MAX_RETRIES, OfflineQueue
 from catflap.terminal import say, show_table
 from catflap.wording import printable
+from tests.world import FEATURE, Repo, catflap, events, planned
 
 ENTRY = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from catflap.main import run; run()"
 

@@ -22,14 +22,14 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.corpus import bundle_path
-from tests.world import FEATURE, Repo, catflap, planned
 
 from catflap.commands.demo import perform
 from catflap.demo.act import Act, Stage
 from catflap.demo.board import Files
 from catflap.demo.scratch import Scratch, interrupts_wait, scratch
 from catflap.demo.story import LATCH, STORY, TREATS
+from tests.corpus import bundle_path
+from tests.world import FEATURE, Repo, catflap, planned
 
 Key = tuple[str, str]
 STATUS = {

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.world import FEATURE, Repo, events, planned, short, told
 from ulid import ULID
 
 import catflap
@@ -26,6 +25,7 @@ from catflap.database import open_database, write_transaction
 from catflap.errors import CatflapError, ClockUnwritable, DatabaseUnusable, InvalidEvent, QueueFull
 from catflap.events import Event, validate
 from catflap.queue import CAPACITY, append
+from tests.world import FEATURE, Repo, events, planned, short, told
 
 EMITTED: dict[str, tuple[str, dict[str, Any], dict[str, Any], str, str]] = {
     "emit_wp_status_changed": (
@@ -317,7 +317,7 @@ def test_emit_gives_the_event_itself(emitter: EventEmitter) -> None:
         ("ErrorLogged", "e", None),
         ("ErrorLogged", "e", {"error_type": "runtime", "error_message": "x", "more": object()}),
     ],
-    ids=str,
+    ids=["type", "no text", "aggregate", "missing", "no payload", "no JSON"],
 )
 def test_emit_says_what_is_not_valid(emitter: EventEmitter, event_type: Any, aggregate_id: str, payload: Any) -> None:
     with pytest.raises(InvalidEvent):

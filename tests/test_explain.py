@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.world import FEATURE, Repo, catflap, events, planned
 
 from catflap.commands.explain import LAST, UnknownWorkPackage, explain
 from catflap.errors import BadInput, NotInstalled
+from tests.world import FEATURE, Repo, catflap, events, planned
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.world import FEATURE, Repo, board, catflap, events, planned, short, told, wp_text
 
 

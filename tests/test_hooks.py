@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.world import Repo, catflap, events, planned, told
 
 from catflap import hookfiles
+from tests.world import Repo, catflap, events, planned, told
 
 NAMES = ["post-commit", "post-checkout", "post-merge", "post-rewrite", "post-applypatch"]
 USERS_HOOK = """#!/bin/sh

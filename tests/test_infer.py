@@ -8,6 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from catflap.announce import Envelope, announce
+from catflap.announced import Ledger
+from catflap.drafts import Draft, Inference, WPChange
+from catflap.events import Event
+from catflap.facts import NOTHING, Facts
+from catflap.featuremeta import FeatureMeta
+from catflap.infer import take_feature
+from catflap.moves import Rule
 from tests.facts_builder import (
     AT,
     FEATURE,
@@ -24,15 +33,6 @@ from tests.facts_builder import (
     short,
     wp,
 )
-
-from catflap.announce import Envelope, announce
-from catflap.announced import Ledger
-from catflap.drafts import Draft, Inference, WPChange
-from catflap.events import Event
-from catflap.facts import NOTHING, Facts
-from catflap.featuremeta import FeatureMeta
-from catflap.infer import take_feature
-from catflap.moves import Rule
 
 CREATION = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
 

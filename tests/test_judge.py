@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from tests.facts_builder import advance, announced, broken, change, known, lane, log, note, run, short, state, wp
 
 from catflap.announced import Ledger, WPAnnounced
 from catflap.facts import NOTHING, Facts
 from catflap.lanelog import LaneRow
 from catflap.moves import Rule
+from tests.facts_builder import advance, announced, broken, change, known, lane, log, note, run, short, state, wp
 
 HANDS = [Rule.HAND, Rule.EDIT, Rule.PICK]
 SILENT = [Rule.PULL, Rule.SWITCH, Rule.UNKNOWN]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.world import Repo, events, planned, short, wp_text
 
 PARTS = 4

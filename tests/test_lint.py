@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.world import FEATURE, wp_text
 
 from catflap.events import STATUSES
 from catflap.lint import STEPS, Finding, Rule, Side, lint
+from tests.world import FEATURE, wp_text
 
 Files = dict[str, str | bytes | None]
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from tests.world import Repo, events, planned, short
 
 LANES = ("planned", "doing", "for_review")

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from tests.world import FEATURE, Repo, catflap, events, planned, short, told, wp_text
 
 

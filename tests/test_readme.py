@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.world import FEATURE, Repo, told, wp_text
 
 ROOT = Path(__file__).parents[1]

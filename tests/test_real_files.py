@@ -9,11 +9,11 @@ from datetime import datetime
 
 import pytest
 import yaml
-from tests.corpus import blob_versions, clone_corpus
 
 from catflap.featuremeta import parse_meta
 from catflap.lanelog import log_path, parse_log
 from catflap.workpackage import WorkPackage, parse_wp, wp_path
+from tests.corpus import blob_versions, clone_corpus
 
 pytestmark = pytest.mark.corpus
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
 from tests.corpus import bundle_path
 from tests.world import Repo, board, events
 

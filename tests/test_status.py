@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.world import Repo, catflap, planned
 
 from catflap.hookfiles import NAMES
 from catflap.queue import CAPACITY
+from tests.world import Repo, catflap, planned
 
 
 @pytest.fixture

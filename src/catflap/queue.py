@@ -51,9 +51,13 @@ _said_full: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class QueuedEvent:
-    """A row of the queue: `queued_at` in epoch seconds, `retry_count` the times that the server refused the event."""
+    """A row of the queue: `queued_at` in epoch seconds, `retry_count` the times that the server refused the event.
+
+    `event_id` is the column's, by which a row is found; what another program put into `event` may differ.
+    """
 
     id: int
+    event_id: str
     event: dict[str, Any]
     queued_at: int
     retry_count: int
@@ -148,7 +152,7 @@ class OfflineQueue:
     def rows(self) -> list[QueuedEvent]:
         """Every row, oldest first; one whose data is no JSON has an event of only its id and type."""
         return [
-            QueuedEvent(row[0], _decoded(row) or {"event_id": row[4], "event_type": row[5]}, row[2], row[3])
+            QueuedEvent(row[0], row[4], _decoded(row) or {"event_id": row[4], "event_type": row[5]}, row[2], row[3])
             for row in self._fetch(f"{_ROWS} ORDER BY id")
         ]
 

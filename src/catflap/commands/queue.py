@@ -44,7 +44,7 @@ def retry(ids: Sequence[str], *, as_json: bool = False) -> int:
 
     Raises: DatabaseBusy, DatabaseUnusable.
     """
-    known = {_id_of(row) for row in _rows()}
+    known = {row.event_id for row in _rows()}
     wanted = list(dict.fromkeys(ids))
     found = [one for one in wanted if one in known]
     unknown = [one for one in wanted if one not in known]
@@ -65,8 +65,8 @@ def drop(ids: Sequence[str], *, parked: bool = False, as_json: bool = False) -> 
     if not ids and not parked:
         raise BadInput("drop", why="no event is named", hint="name ids from `catflap queue list`, or use --parked")
     rows = _rows()
-    known = {_id_of(row) for row in rows}
-    wanted = dict.fromkeys([*ids, *(_id_of(row) for row in rows if parked and _is_parked(row))])
+    known = {row.event_id for row in rows}
+    wanted = dict.fromkeys([*ids, *(row.event_id for row in rows if parked and _is_parked(row))])
     unknown = [one for one in wanted if one not in known]
     dropped = 0
     if known and len(unknown) < len(wanted):
@@ -99,23 +99,19 @@ def _line(row: QueuedEvent) -> tuple[str, ...]:
     try:
         event = Event.from_dict(row.event)
     except InvalidEvent:  # another program put it there; it can be dropped all the same
-        return ("?", state, "?", f"no event: {row.event.get('event_type', '?')}", "", _id_of(row))
+        return ("?", state, "?", f"no event: {row.event.get('event_type', '?')}", "", row.event_id)
     return (
         str(event.lamport_clock),
         state,
         where(event),
         what_changed(event),
         by_whom(event),
-        event.event_id,
+        row.event_id,
     )
 
 
 def _is_parked(row: QueuedEvent) -> bool:
     return row.retry_count >= MAX_RETRIES
-
-
-def _id_of(row: QueuedEvent) -> str:
-    return str(row.event.get("event_id", ""))
 
 
 def _end(verb: str, number: int, words: str, unknown: Sequence[str], *, as_json: bool) -> int:
