@@ -112,7 +112,11 @@ def measure(rounds: int) -> tuple[list[Row], list[Row]]:
             }.items():
                 changed.setdefault(name, []).append(elapsed_ms(command, ours.path))
         check_told(Path(os.environ["SPEC_KITTY_HOME"]), rounds)
-    return [[Row(name, times) for name, times in found.items()] for found in (elsewhere, changed)]  # type: ignore[return-value]
+    return rows(elsewhere), rows(changed)
+
+
+def rows(found: dict[str, list[float]]) -> list[Row]:
+    return [Row(name, times) for name, times in found.items()]
 
 
 def check_told(home: Path, rounds: int) -> None:

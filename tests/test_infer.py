@@ -331,6 +331,11 @@ def test_deleting_the_last_open_work_package_completes_nothing() -> None:
     assert advance(Rule.HAND, moved("WP01", "done", "done", history=["x"]), ledger) == []
 
 
+def test_one_that_comes_back_done_does_not_complete_the_feature_again() -> None:
+    ledger = exactly({"WP01": "done", "WP02": announced("planned", is_present=False)}, is_complete=True)
+    assert advance(Rule.HAND, of("WP02", NOTHING, wp("done", wp_id="WP02")), ledger) == ["WP02 planned>done user"]
+
+
 def test_a_feature_is_completed_again_only_after_it_was_reopened() -> None:
     ledger = exactly({"WP01": "doing", "WP02": "done"})
     assert advance(Rule.HAND, moved("WP01", "doing", "done"), ledger)[-1] == "completed 001-demo of 2"

@@ -7,15 +7,15 @@ through one long-lived `cat-file --batch`, and any number of trees is compared b
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO
 
 from catflap.errors import GitFailed, NotARepository
+from catflap.gitformats import Commit, Diff, parse_commit, parse_diffs, parse_tree
 
 # What `git rev-parse --local-env-vars` lists in git 2.39; a test compares. A process less in every hook.
 LOCAL_ENV_VARS = frozenset(
@@ -39,21 +39,6 @@ class View:
     git_dir: str
     common_dir: str
     worktree: str
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    tree: str
-    parents: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Diff:
-    """One path that differs between two trees; an oid is None where the path is missing or no regular file."""
-
-    path: str
-    old: str | None
-    new: str | None
 
 
 def environment() -> dict[str, str]:
@@ -157,7 +142,7 @@ class Objects:
             return Commit(tree=EMPTY_TREES[len(oid)], parents=())
         if oid not in self._commits:
             found = self._get(oid, 1 << 16)
-            self._commits[oid] = _parse_commit(found[1]) if found is not None else None
+            self._commits[oid] = parse_commit(found[1]) if found is not None else None
         return self._commits[oid]
 
     def blob(self, name: str, limit: int) -> bytes | None:
@@ -170,7 +155,7 @@ class Objects:
         found = self._get(name, FOLDER_MAX_BYTES)
         if found is None or found[0] != "tree":
             return []
-        return list(_parse_tree(found[1], oid_bytes=len(name.partition(":")[0]) // 2))
+        return list(parse_tree(found[1], oid_bytes=len(name.partition(":")[0]) // 2))
 
     def has(self, name: str) -> bool:
         """Whether ``name`` means any object."""
@@ -226,37 +211,9 @@ def diff_trees(git_dir: str, pairs: Sequence[tuple[str, str]]) -> list[list[Diff
         why = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
         raise GitFailed("compare trees", where=f"in {git_dir}", why=why, hint="try it: git fsck")
     found: dict[tuple[str, str], list[Diff]] = {}
-    for pair, diff in _parse_diffs(done.stdout):
+    for pair, diff in parse_diffs(done.stdout):
         found.setdefault(pair, []).append(diff)
     return [found.get(pair, []) for pair in pairs]
-
-
-def _parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], Diff]]:
-    """``tree1 tree2\\n`` opens a pair (git prints no header for equal trees), ``:modes oids S\\0path\\0`` is a path."""
-    pair = ("", "")
-    fields = iter(output.split(b"\0"))
-    for field in fields:
-        header, newline, rest = field.rpartition(b"\n")
-        if newline:
-            old, _, new = header.rsplit(b"\n", 1)[-1].decode("ascii").partition(" ")
-            pair = (old, new)
-        record = (rest if newline else field).decode("ascii")
-        if not record:
-            continue
-        raw = next(fields)
-        try:
-            path = raw.decode("utf-8")
-        except UnicodeDecodeError:  # not a name that an event could carry
-            continue
-        old_mode, new_mode, old_oid, new_oid, _ = record.lstrip(":").split(" ")
-        yield (
-            pair,
-            Diff(
-                path=path,
-                old=old_oid if old_mode.startswith("100") else None,
-                new=new_oid if new_mode.startswith("100") else None,
-            ),
-        )
 
 
 def list_tree(git_dir: str, tree: str) -> list[Diff]:
@@ -341,28 +298,6 @@ def project_slug(view: View) -> str:
 def hooks_dir(view: View) -> str:
     """The effective hooks folder, absolute: core.hooksPath, else the one that all worktrees share."""
     return ask(view.worktree, "rev-parse", "--path-format=absolute", "--git-path", "hooks").rstrip("\n")
-
-
-def _parse_commit(data: bytes) -> Commit | None:
-    tree, parents = None, []
-    for line in data.split(b"\n\n", 1)[0].split(b"\n"):
-        kind, _, value = line.partition(b" ")
-        if kind == b"tree":
-            tree = value.decode("ascii")
-        elif kind == b"parent":
-            parents.append(value.decode("ascii"))
-    return Commit(tree=tree, parents=tuple(parents)) if tree is not None else None
-
-
-def _parse_tree(data: bytes, oid_bytes: int) -> Iterator[tuple[str, bool]]:
-    """``mode name\\0oid`` again and again, the oid in binary; a name that is not UTF-8 no event could carry."""
-    at = 0
-    while (end := data.find(b"\0", at)) >= 0:
-        mode, _, name = data[at:end].partition(b" ")
-        at = end + 1 + oid_bytes
-        if mode == b"40000" or mode.startswith(b"100"):
-            with contextlib.suppress(UnicodeDecodeError):
-                yield name.decode("utf-8"), mode == b"40000"
 
 
 def _skip(stream: IO[bytes], count: int) -> None:

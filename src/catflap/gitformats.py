@@ -1,0 +1,72 @@
+"""How git's answers read: commits, trees and their differences. Pure; git.py asks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    tree: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """One path that differs between two trees; an oid is None where the path is missing or no regular file."""
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+def parse_commit(data: bytes) -> Commit | None:
+    tree, parents = None, []
+    for line in data.split(b"\n\n", 1)[0].split(b"\n"):
+        kind, _, value = line.partition(b" ")
+        if kind == b"tree":
+            tree = value.decode("ascii")
+        elif kind == b"parent":
+            parents.append(value.decode("ascii"))
+    return Commit(tree=tree, parents=tuple(parents)) if tree is not None else None
+
+
+def parse_tree(data: bytes, oid_bytes: int) -> Iterator[tuple[str, bool]]:
+    """``mode name\\0oid`` again and again, the oid in binary; a name that is not UTF-8 no event could carry."""
+    at = 0
+    while (end := data.find(b"\0", at)) >= 0:
+        mode, _, name = data[at:end].partition(b" ")
+        at = end + 1 + oid_bytes
+        if mode == b"40000" or mode.startswith(b"100"):
+            with contextlib.suppress(UnicodeDecodeError):
+                yield name.decode("utf-8"), mode == b"40000"
+
+
+def parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], Diff]]:
+    """``tree1 tree2\\n`` opens a pair (git prints no header for equal trees), ``:modes oids S\\0path\\0`` is a path."""
+    pair = ("", "")
+    fields = iter(output.split(b"\0"))
+    for field in fields:
+        header, newline, rest = field.rpartition(b"\n")
+        if newline:
+            old, _, new = header.rsplit(b"\n", 1)[-1].decode("ascii").partition(" ")
+            pair = (old, new)
+        record = (rest if newline else field).decode("ascii")
+        if not record:
+            continue
+        raw = next(fields)
+        try:
+            path = raw.decode("utf-8")
+        except UnicodeDecodeError:  # not a name that an event could carry
+            continue
+        old_mode, new_mode, old_oid, new_oid, _ = record.lstrip(":").split(" ")
+        yield (
+            pair,
+            Diff(
+                path=path,
+                old=old_oid if old_mode.startswith("100") else None,
+                new=new_oid if new_mode.startswith("100") else None,
+            ),
+        )
