@@ -92,7 +92,7 @@ def broken(content: str = "---", *, wp_id: str = "WP01", feature: str = FEATURE,
 
 def log(*rows: LaneRow) -> Facts:
     """A work package of which only the lane log was looked at."""
-    return Facts(rows=rows, is_file_known=False)
+    return Facts(rows=rows)
 
 
 def change(olds: Facts | Iterable[Facts], new: Facts, *, key: Key = KEY, is_restored: bool = False) -> WPChange:

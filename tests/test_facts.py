@@ -104,7 +104,7 @@ def test_the_same_id_in_two_features_is_two_work_packages() -> None:
 def test_a_row_without_a_file_looked_at_says_nothing_of_the_file() -> None:
     found = place([], {FEATURE: {"WP09": rows("done", wp_id="WP09")}})
     facts = found[(FEATURE, "WP09")]
-    assert (facts.wp, facts.is_file_known, facts.status) == (None, False, "done")
+    assert (facts.wp, facts.status) == (None, "done")
 
 
 FULL = (

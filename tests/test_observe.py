@@ -201,6 +201,18 @@ def test_of_many_changes_those_that_fit_are_told_and_the_others_later(repo: Repo
     )
 
 
+def test_a_new_feature_is_told_whole_or_not_yet(repo: Repo, home: Path) -> None:
+    fill(home, 9_995)
+    repo.write(lane="doing")
+    for wp in range(1, 8):
+        repo.write(f"WP{wp:02}", feature="002-new")
+    repo.commit("room for five, eight more are wanted")
+    assert told_now() == ["planned>doing"]
+    make_room(home)
+    repo.observe()
+    assert told_now()[1:] == ["feature 002-new of 7", "created", *(f"WP{wp:02} created" for wp in range(2, 8))]
+
+
 # -- what it costs
 
 

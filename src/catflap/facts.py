@@ -19,14 +19,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One work package in one place. ``wp`` is None where it has no file; ``rows`` are its lane-log rows, oldest first.
-
-    ``is_file_known`` is False where only the log was looked at: then the file says nothing, not even that it is gone.
-    """
+    """One work package in one place. ``wp`` is None without a file; ``rows`` are its lane-log rows, oldest first."""
 
     wp: WorkPackage | None = None
     rows: tuple[LaneRow, ...] = ()
-    is_file_known: bool = True
 
     @property
     def is_readable(self) -> bool:
@@ -110,7 +106,7 @@ def place(wps: Iterable[WorkPackage], logs: Mapping[str, Mapping[str, tuple[Lane
         found[(wp.feature, wp.wp_id)] = Facts(wp=wp, rows=logs.get(wp.feature, {}).get(wp.wp_id, ()))
     for feature, log in logs.items():
         for wp_id, rows in log.items():
-            found.setdefault((feature, wp_id), Facts(rows=rows, is_file_known=False))
+            found.setdefault((feature, wp_id), Facts(rows=rows))
     return found
 
 

@@ -185,10 +185,16 @@ def _without_left_out(
 
 
 def what_fits(context: Context, changes: Sequence[WPChange], told: Ledger, free: int) -> Inference:
-    """The inference of as many work packages as the queue has room for; the others stay unannounced."""
+    """The inference of as many work packages as the queue has room for; the others stay unannounced.
+
+    A feature that is new goes whole or not at all: its event says how many work packages it has.
+    """
     count = len(changes)
     while True:
         count = count // 2
+        slug = changes[count].key[0]
+        if told.feature(slug) is None:
+            count = next(index for index, change in enumerate(changes) if change.key[0] == slug)
         inference = infer(context, changes[:count], told)
         if len(inference.drafts) <= free:
             return inference
