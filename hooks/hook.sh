@@ -35,6 +35,14 @@ seen=
 { IFS= read -r seen <"$home/seen$git_dir/tree"; } 2>/dev/null
 [ "$seen" = "$tree" ] && exit $catflap_status
 
+# A watcher that is alive does the work: it gets a note. A pid alone proves nothing, its start time does (proc(5)).
+has_started() { [ "${20}" = "$started" ]; }
+line=
+{ read -r watcher started <"$home/seen$common_dir/watched" && read -r line <"/proc/$watcher/stat"; } 2>/dev/null
+if [ -n "$line" ] && has_started ${line##*) }; then
+  { : >"$home/seen$git_dir/note"; } 2>/dev/null && exit $catflap_status
+fi
+
 # What binds git to this repository must not reach the git that catflap runs.
 unset @LOCAL_ENV_VARS@
 SPEC_KITTY_HOME="$home" "$python" -I -S "$entry" "$modules" @NAME@ "$PWD" "$git_dir" "$common_dir" "$tree" "$@" </dev/null

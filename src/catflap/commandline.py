@@ -106,6 +106,24 @@ def observe(path: Repository = HERE, as_json: Json = False) -> None:
 
 
 @app.command()
+def watch(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="All that are registered, when none.")
+    ] = None,
+    poll: Annotated[
+        bool, typer.Option("--poll", help="Look again and again; for filesystems that report nothing.")
+    ] = False,
+) -> None:
+    """Watch the registered repositories and tell each saved work package, until SIGTERM or Ctrl-C.
+
+    Example: catflap watch
+    """
+    from catflap.commands.watch import watch as work
+
+    _end(work(list(paths or ()), is_polling=poll))
+
+
+@app.command()
 def hook(
     name: Annotated[str, typer.Argument(help="The git hook that runs, such as post-commit.")],
     args: Annotated[list[str] | None, typer.Argument(help="The arguments that git gave it.")] = None,

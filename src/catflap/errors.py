@@ -70,5 +70,13 @@ class BadInput(CatflapError):
     exit_code = 2
 
 
+class OutOfWatches(CatflapError):
+    """The system gives this user no more inotify watches, or instances."""
+
+
+class AlreadyWatching(CatflapError):
+    """Another watcher of this user runs; there is one per user."""
+
+
 class HookInTheWay(CatflapError):
     """A hook lies where the shim would go, and cannot be kept."""

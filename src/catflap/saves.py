@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
 
-from catflap import git, ledger, queue, worktree
+from catflap import git, ledger, queue, seen, worktree
 from catflap.base import Base, log_row, wp_row
 from catflap.clock import LamportClock
 from catflap.database import write_transaction
@@ -20,7 +20,7 @@ from catflap.instants import iso
 from catflap.lanelog import log_path
 from catflap.ledger import BaseRow, Project, ViewState
 from catflap.moves import Move, Rule, is_zero
-from catflap.observe import Outcome, what_fits
+from catflap.observe import Outcome, observe_head, what_fits
 from catflap.outbox import Judged, begin, branch_of, record
 from catflap.trees import Logs, TreeReader
 from catflap.workpackage import WorkPackage
@@ -48,6 +48,25 @@ class _Look:
     wait_s: float
 
 
+def observe_view(connection: Connection, clock: LamportClock, view: View, *, home: str, now_s: float) -> Outcome | None:
+    """Tell what happened in a view since the last look: HEAD's moves, then saved files. None: not registered.
+
+    Raises: as `observe_head` and `observe_files`.
+    """
+    moved = observe_head(connection, clock, view)
+    if moved is None:
+        return None
+    if not moved.is_quiet:
+        seen.forget_tree(home, view.git_dir)
+    saved = observe_files(connection, clock, view, now_s=now_s) or Outcome()
+    return Outcome(
+        told=[*moved.told, *saved.told],
+        waiting=moved.waiting + saved.waiting,
+        is_quiet=moved.is_quiet and saved.is_quiet,
+        unsettled_s=saved.unsettled_s,
+    )
+
+
 def observe_files(connection: Connection, clock: LamportClock, view: View, *, now_s: float) -> Outcome | None:
     """Tell what was saved in a view since the last look; None when it, or its repository, is not registered.
 
@@ -59,9 +78,11 @@ def observe_files(connection: Connection, clock: LamportClock, view: View, *, no
     state = ledger.find_view(connection, view.git_dir)
     if project is None or state is None:
         return None
-    dirt = worktree.dirt(view)
-    if worktree.is_under_way(view) or dirt.head != ("" if is_zero(state.cursor.head) else state.cursor.head):
+    if worktree.is_under_way(view):
         return Outcome(is_quiet=False, unsettled_s=worktree.DOUBT_S)
+    dirt = worktree.dirt(view)
+    if dirt.head != ("" if is_zero(state.cursor.head) else state.cursor.head):
+        return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     with Objects(view.git_dir) as objects:
         reader = TreeReader(view, objects)
         base = Base(view, reader, state.cursor.head, ledger.base(connection, state.id))

@@ -102,6 +102,11 @@ def wp_path(path: str) -> WPPath | None:
     return WPPath(feature=parts[1], wp_id=wp_id, lane_folder=lane_folder)
 
 
+def is_wp_name(name: str) -> bool:
+    """Whether a file of this name can be a work package."""
+    return _FILE.fullmatch(name) is not None and _MERGETOOL.search(name) is None
+
+
 def status_of_lane(lane: str) -> str | None:
     """The model's status for a lane of any Spec Kitty version; None for one that none has."""
     if not lane.isascii():

@@ -18,7 +18,7 @@ SETTLE_S = 0.3
 """A file that did not change for this long is settled: design, By whose hand."""
 DOUBT_S = 3.0
 """What does not parse, or went back to HEAD's content, is believed after this long."""
-_UNDER_WAY = (
+UNDER_WAY = (
     "index.lock",
     "MERGE_HEAD",
     "CHERRY_PICK_HEAD",
@@ -126,7 +126,7 @@ def is_ours(path: str) -> bool:
 
 def is_under_way(view: View) -> bool:
     """Whether a git operation is in the middle of something in this view: then no file there is anybody's word."""
-    return any(os.path.exists(os.path.join(view.git_dir, name)) for name in _UNDER_WAY)
+    return any(os.path.exists(os.path.join(view.git_dir, name)) for name in UNDER_WAY)
 
 
 def unsettled_for(found: Found, now: float, *, quiet_s: float) -> float:

@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 from sqlite3 import Connection
 
-from catflap import git, seen
+from catflap import git
 from catflap.clock import LamportClock
 from catflap.config import home
 from catflap.database import open_database
 from catflap.errors import NotInstalled
-from catflap.observe import Outcome, observe_head
-from catflap.saves import observe_files
+from catflap.observe import Outcome
+from catflap.saves import observe_view
 from catflap.wording import one_line, queue_is_full
 
 PATIENCE_S = 4.0
@@ -58,20 +58,12 @@ def observe(path: Path, *, as_json: bool = False) -> int:
 
 
 def _look(connection: Connection, clock: LamportClock, view: git.View) -> Outcome:
-    moved = observe_head(connection, clock, view)
-    if moved is None:
+    outcome = observe_view(connection, clock, view, home=str(home()), now_s=time.time())
+    if outcome is None:
         raise NotInstalled(
             "observe",
             where=view.worktree,
             why="catflap is not installed here",
             hint="run `catflap install` there",
         )
-    if not moved.is_quiet:
-        seen.forget_tree(str(home()), view.git_dir)
-    saved = observe_files(connection, clock, view, now_s=time.time()) or Outcome()
-    return Outcome(
-        told=[*moved.told, *saved.told],
-        waiting=moved.waiting + saved.waiting,
-        is_quiet=moved.is_quiet and saved.is_quiet,
-        unsettled_s=saved.unsettled_s,
-    )
+    return outcome

@@ -1,0 +1,84 @@
+"""`catflap watch`: the watcher in the foreground, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from catflap import git
+from catflap.clock import LamportClock
+from catflap.config import home
+from catflap.database import open_database
+from catflap.events import Event
+from catflap.git import View
+from catflap.terminal import say
+from catflap.watch import Report, Watcher
+from catflap.watchstate import watch_lock
+from catflap.wording import one_line
+
+_LOG_BYTES = 1 << 20
+_LOG_FILES = 2
+"""Old ones beside the log itself: three of 1 MiB in all."""
+
+
+def watch(paths: Sequence[Path], *, is_polling: bool = False) -> int:
+    """0 after SIGTERM or Ctrl-C; watches the worktrees of ``paths``, or all that are registered.
+
+    Raises: AlreadyWatching, NotARepository, DatabaseBusy, DatabaseUnusable.
+    """
+    only = [git.locate(str(path)).worktree for path in paths]
+    folder = home()
+    open_database(folder / "queue.db").close()  # makes the home, or says why it cannot be used
+    with watch_lock(folder), _logging_to(folder / "watch.log"):
+        connection = open_database(folder / "queue.db")
+        try:
+            clock = LamportClock.load(folder / "clock.json", floor=0)
+            watcher = Watcher(connection, clock, Lines(), home=folder, only=only, is_polling=is_polling)
+            _obey_signals(watcher)
+            return watcher.run()
+        finally:
+            connection.close()
+
+
+class Lines(Report):
+    """A line for everything, for logs and pipes."""
+
+    def views(self, views: Sequence[View], polled: Sequence[View]) -> None:
+        repositories = len({view.common_dir for view in views})
+        say(f"watching {len(views)} worktrees of {repositories} repositories")
+        for view in polled:
+            say(f"{view.worktree} is polled: no events come from there")
+
+    def told(self, events: Sequence[Event]) -> None:
+        for event in events:
+            say(one_line(event))
+
+    def trouble(self, place: str, why: str) -> None:
+        say(f"{place}: {why}")
+        logging.getLogger("catflap.watch").warning("%s: %s", place, why)
+
+
+def _obey_signals(watcher: Watcher) -> None:
+    for name in ("SIGTERM", "SIGINT"):
+        signal.signal(getattr(signal, name), lambda *_: watcher.stop())
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: watcher.reload())
+
+
+class _logging_to:
+    """The log file, for as long as the body runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+
+    def __enter__(self) -> None:
+        logging.getLogger().addHandler(self._handler)
+        logging.getLogger("catflap").setLevel(logging.INFO)
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger().removeHandler(self._handler)
+        self._handler.close()

@@ -1,0 +1,204 @@
+"""Says that something changed in a folder: by inotify on Linux, by watchdog's observers elsewhere. Knows no git.
+
+On Linux watchdog's own inotify thread is used without its emitters: those take a thread per watch, and a recursive
+one watches folders that do not matter. Every callback only posts: (folder, name), or a loss of events.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from catflap.errors import OutOfWatches
+from catflap.places import Kind
+
+if TYPE_CHECKING:
+    from watchdog.events import FileSystemEvent
+    from watchdog.observers.api import BaseObserver, ObservedWatch
+
+Post = Callable[[str, str], None]
+"""(folder, name): ``name`` changed in ``folder``. An empty name: the folder itself; both empty: events were lost."""
+
+POLL_S = 1.0
+
+
+class FolderWatch(Protocol):
+    """A set of folders under watch."""
+
+    def watch_only(self, folders: Mapping[str, Kind]) -> None:
+        """Watch these folders and no others; one that is not there is left out. Raises: OutOfWatches."""
+
+    def is_alive(self) -> bool:
+        """False when the thread that should see changes has died."""
+
+    def close(self) -> None:
+        """Stop, and give everything back."""
+
+
+def folder_watch(post: Post, *, platform: str = sys.platform) -> FolderWatch:
+    """The best that this system has."""
+    if platform == "linux":
+        return InotifyWatch(post)
+    from watchdog.observers import Observer
+
+    return ObserverWatch(post, Observer())
+
+
+def polling_watch(post: Post) -> FolderWatch:
+    """For filesystems that report no events: looks every `POLL_S` seconds."""
+    from watchdog.observers.polling import PollingObserver
+
+    return ObserverWatch(post, PollingObserver(timeout=POLL_S))
+
+
+class InotifyWatch:
+    """Folders under inotify, one watch each and one thread for all."""
+
+    def __init__(self, post: Post) -> None:
+        from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyFD, Mask
+
+        flags = InotifyConstants
+        self._mask = Mask(
+            flags.IN_CREATE
+            | flags.IN_DELETE
+            | flags.IN_MOVE
+            | flags.IN_MODIFY
+            | flags.IN_CLOSE_WRITE
+            | flags.IN_DELETE_SELF
+            | flags.IN_MOVE_SELF
+            | flags.IN_ONLYDIR
+            | flags.IN_DONT_FOLLOW
+        )
+        self._post = post
+        self._folders: dict[str, int] = {}
+        self._names: dict[int, str] = {}
+        self._id = CallbackId(id(self))
+        self._inotify = InotifyFD()
+        self._inotify.start()
+
+    def watch_only(self, folders: Mapping[str, Kind]) -> None:
+        # A copy: watchdog's thread drops folders that are deleted meanwhile.
+        for folder, wd in list(self._folders.items()):
+            if folder not in folders:
+                self._forget(wd)
+        for folder in folders:
+            if folder not in self._folders:
+                self._add(folder)
+
+    def is_alive(self) -> bool:
+        return self._inotify.is_alive()
+
+    def close(self) -> None:
+        self._names.clear()
+        self._inotify.stop()
+        self._inotify.join()
+
+    def _add(self, folder: str) -> None:
+        try:
+            wd = self._inotify.add_callback(os.fsencode(folder), self._mask, self, self._id)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EMFILE):
+                raise OutOfWatches(
+                    "watch",
+                    where=folder,
+                    why=f"{error.strerror}",
+                    hint="raise it: sudo sysctl fs.inotify.max_user_watches=524288",
+                ) from error
+            return  # gone meanwhile: its parent's event, or the next look, says so
+        if wd == -1:  # not ours to read (EACCES), which watchdog passes over
+            return
+        if (stale := self._names.get(wd)) is not None and stale != folder:
+            self._folders.pop(stale, None)  # the same folder under another name: it was moved
+        self._folders[folder], self._names[wd] = wd, folder
+
+    def _forget(self, wd: int) -> None:
+        from watchdog.observers.inotify_c import WatchDescriptor
+
+        self._drop(wd)
+        self._inotify.remove_callbacks([(WatchDescriptor(wd), self._id)])
+
+    def _drop(self, wd: int) -> None:
+        folder = self._names.pop(wd, None)
+        if folder is not None and self._folders.get(folder) == wd:
+            del self._folders[folder]
+
+    # -- called by watchdog's thread
+
+    def on_event(self, event: object) -> None:
+        folder = self._names.get(event.wd)  # type: ignore[attr-defined]
+        if folder is None:
+            return
+        if event.is_move_self:  # type: ignore[attr-defined]
+            self._drop(event.wd)  # type: ignore[attr-defined]
+        self._post(folder, os.fsdecode(event.name))  # type: ignore[attr-defined]
+
+    def on_watch_deleted(self, wd: int) -> None:
+        folder = self._names.get(wd)
+        self._drop(wd)
+        if folder is not None:
+            self._post(folder, "")
+
+    def on_queue_overflow(self) -> None:
+        self._post("", "")
+
+
+class ObserverWatch:
+    """Folders under one of watchdog's observers: kitty-specs with all below it, the others by themselves."""
+
+    def __init__(self, post: Post, observer: BaseObserver) -> None:
+        self._post = post
+        self._observer = observer
+        self._watches: dict[str, ObservedWatch] = {}
+        observer.start()
+
+    def watch_only(self, folders: Mapping[str, Kind]) -> None:
+        wanted = {folder for folder, kind in folders.items() if kind not in (Kind.FEATURE, Kind.TASKS)}
+        for folder in [folder for folder in self._watches if folder not in wanted or not os.path.isdir(folder)]:
+            self._observer.unschedule(self._watches.pop(folder))
+        for folder in sorted(wanted - set(self._watches)):
+            if os.path.isdir(folder):
+                recursive = folders[folder] is Kind.SPECS
+                self._watches[folder] = self._observer.schedule(
+                    self,  # type: ignore[arg-type]
+                    folder,
+                    recursive=recursive,
+                    event_filter=_wanted_events(),
+                )
+
+    def is_alive(self) -> bool:
+        return self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
+
+    def close(self) -> None:
+        self._observer.stop()
+        self._observer.join()
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        """Called by watchdog's thread."""
+        for path in _paths(event):
+            folder, name = os.path.split(path)
+            self._post(folder, name)
+
+
+def _paths(event: FileSystemEvent) -> Iterable[str]:
+    for path in (event.src_path, event.dest_path):
+        if path:
+            yield os.fsdecode(path)
+
+
+def _wanted_events() -> list[type[FileSystemEvent]]:
+    """Without opened and closed-no-write: our own reads would wake us."""
+    from watchdog import events
+
+    return [
+        events.FileCreatedEvent,
+        events.FileModifiedEvent,
+        events.FileMovedEvent,
+        events.FileDeletedEvent,
+        events.FileClosedEvent,
+        events.DirCreatedEvent,
+        events.DirMovedEvent,
+        events.DirDeletedEvent,
+    ]
