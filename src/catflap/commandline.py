@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _main(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -64,6 +66,20 @@ def _main(
 
     Example: catflap install, then edit a work package's lane, commit, and: catflap queue list
     """
+    if not version and ctx.invoked_subcommand not in ("watch", "service", "demo", "schema"):
+        _warn_of_watcher()
+
+
+def _warn_of_watcher() -> None:
+    """Say on stderr that a watcher which should keep things told does not."""
+    import time
+
+    from catflap.config import home
+    from catflap.watchstate import trouble
+
+    words = trouble(home(), time.time())
+    if words is not None:
+        print(f"catflap: {words}", file=sys.stderr)
 
 
 @app.command()

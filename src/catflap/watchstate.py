@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from catflap.errors import AlreadyWatching
+from catflap.instants import iso
 from catflap.patience import naps
 
+SERVICE = "service.json"
+"""The file in the home that says that a service manager keeps a watcher running."""
 BEAT_S = 20.0
 STALE_S = 60.0
 """A heartbeat older than this means that the watcher hangs, or is stopped."""
@@ -78,6 +81,22 @@ def is_running(home: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def trouble(home: Path, now_s: float) -> str | None:
+    """What is wrong with a watcher that is expected (a service, or one that did not end by itself); None: nothing.
+
+    ``now_s`` is epoch seconds.
+    """
+    state = read_state(home)
+    if state is None and not (home / SERVICE).is_file():
+        return None
+    if not is_running(home):
+        last = f" since {state.heartbeat}" if state is not None else ""
+        return f"the watcher does not run{last}, though it should; use `catflap service start`, or `catflap watch`"
+    if state is not None and state.heartbeat < iso(now_s - STALE_S):
+        return f"the watcher, process {state.pid}, gives no sign of life since {state.heartbeat}; start it again"
+    return None
 
 
 def write_state(home: Path, state: WatchState) -> None:

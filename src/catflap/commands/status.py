@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catflap import __version__, clock, git, hookfiles, ledger
+from catflap import __version__, clock, git, hookfiles, ledger, watchstate
 from catflap.clock import LamportClock
 from catflap.config import LOCAL_TEAM, home
 from catflap.database import explained, is_there, open_database
@@ -49,7 +49,7 @@ def status(*, as_json: bool = False) -> int:
         "node_id": lamport.node_id,
         "clock": lamport.value,
         "repositories": found.repositories,
-        "watcher": {"running": False, "pid": None, "since": None, "heartbeat": None},
+        "watcher": _watcher(folder),
         "queue": found.queue,
         "connection": "Offline",
         "last_sync": None,
@@ -123,6 +123,19 @@ def _repository(project: Project, views: Iterable[ViewState]) -> dict[str, Any]:
     }
 
 
+def _watcher(folder: Path) -> dict[str, Any]:
+    """Whether a watcher runs, by its lock, and what it said of itself last; ``polled``: worktrees without events."""
+    running = watchstate.is_running(folder)
+    state = watchstate.read_state(folder)
+    return {
+        "running": running,
+        "pid": state.pid if state is not None and running else None,
+        "since": state.since if state is not None and running else None,
+        "heartbeat": state.heartbeat if state is not None else None,
+        "polled": state.polled if state is not None and running else [],
+    }
+
+
 def _hooks(folders: list[Path]) -> dict[str, str]:
     """The state of each hook: of several folders (a relative core.hooksPath), one that is not in place speaks."""
     found: dict[str, State] = {}
@@ -143,7 +156,13 @@ def _lines(value: dict[str, Any]) -> Iterable[tuple[str, str]]:
         yield "repository", f"{one['path']}: {_state(one)}"
     if not value["repositories"]:
         yield "repository", "none; run `catflap install` in one"
-    yield "watcher", "not running"
+    watcher = value["watcher"]
+    if watcher["running"]:
+        yield "watcher", f"running, process {watcher['pid']} since {watcher['since']}, last well {watcher['heartbeat']}"
+    else:
+        yield "watcher", "not running; hooks tell each commit, `catflap watch` each save"
+    for path in watcher["polled"]:
+        yield "polled", f"{path}: its filesystem reports no events"
     if queue["size"] is None:
         yield "queue", "cannot be used"
     else:

@@ -18,7 +18,6 @@ def uninstall(path: Path, *, purge: bool = False) -> int:
     """
     view = git.locate(str(path))
     problems = [problem for folder in hook_folders(view) for problem in hookfiles.take_away(folder)]
-    seen.unregister(str(home()), view.common_dir)
     connection = open_database(home() / "queue.db")
     try:
         project = ledger.find_project(connection, view.common_dir)
@@ -29,6 +28,7 @@ def uninstall(path: Path, *, purge: bool = False) -> int:
                 ledger.retire_project(connection, project.id)
     finally:
         connection.close()
+    seen.unregister(str(home()), view.common_dir)  # a watcher reads the registry anew then
     for problem in problems:
         print(f"catflap: {problem}", file=sys.stderr)
     what = "is forgotten" if purge else "was not registered" if project is None else "is no longer observed"
