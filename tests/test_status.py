@@ -34,7 +34,7 @@ def test_status_works_on_a_fresh_home_and_creates_nothing(home: Path) -> None:
     assert found["home"] == str(home)
     assert (found["version"], found["clock"], found["repositories"]) == ("0.1.0", 0, [])
     assert len(found["node_id"]) == 12
-    assert found["watcher"] == {"running": False, "pid": None, "since": None, "heartbeat": None}
+    assert found["watcher"] == {"running": False, "pid": None, "since": None, "heartbeat": None, "polled": []}
     assert found["queue"] == {"size": 0, "parked": 0, "capacity": CAPACITY, "oldest": None}
     assert (found["connection"], found["last_sync"], found["team"]) == ("Offline", None, "local")
     assert "none; run `catflap install` in one" in catflap("status").stdout

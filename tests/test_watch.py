@@ -61,12 +61,8 @@ def test_a_feature_that_appears_is_told_whole(repo: Repo, watch: Watch) -> None:
         for wp in ("WP01", "WP02", "WP03"):
             repo.write(wp, feature="002-new")
         wait_for(lambda: len(events()) >= 4)
-        assert [short(event) for event in events()] == [
-            "feature 002-new of 3",
-            "created",
-            "WP02 created",
-            "WP03 created",
-        ]
+        found = [short(event) for event in events()]
+        assert found == ["feature 002-new of 3", "created", "WP02 created", "WP03 created"]
         repo.write("WP03", "doing", feature="002-new")
         wait_told(["WP03 planned>doing"])
 

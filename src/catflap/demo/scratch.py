@@ -110,7 +110,7 @@ class Scratch:
                 with suppress(ProcessLookupError):  # it was just ending by itself
                     os.killpg(process.pid, signal.SIGKILL)
 
-        with interrupts_wait(end_it):
+        with interrupts_wait(end_it) as came:
             try:
                 process = subprocess.Popen(
                     command,
@@ -123,20 +123,23 @@ class Scratch:
                 )
             except OSError as error:
                 raise GitFailed(f"run {command[0]}", where=f"in {cwd}", why=str(error)) from error
+            if came():  # while it was being started, when end_it knew no process yet
+                end_it()
             with process:
                 out, err = process.communicate(stdin)  # ends when the last holder of the pipes is gone
         return process.returncode, os.fsdecode(out), os.fsdecode(err)
 
 
 @contextmanager
-def interrupts_wait(on_interrupt: Callable[[], None]) -> Iterator[None]:
+def interrupts_wait(on_interrupt: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     """Let an interrupt (Ctrl-C) wait for the end of the body: ``on_interrupt`` hurries it, KeyboardInterrupt follows.
 
-    Without this an interrupt inside of Popen would leave a process that nobody knows. For the main thread only.
+    The body gets a function that says whether one came. Without this an interrupt inside of Popen would leave a process
+    that nobody knows. For the main thread only.
     """
     before = signal.getsignal(signal.SIGINT)
     if not callable(before):  # ignored (nohup), or deadly: then there is nothing that could come in between
-        yield
+        yield lambda: False
         return
     came = False
 
@@ -147,7 +150,7 @@ def interrupts_wait(on_interrupt: Callable[[], None]) -> Iterator[None]:
 
     signal.signal(signal.SIGINT, note)
     try:
-        yield
+        yield lambda: came
     finally:
         signal.signal(signal.SIGINT, before)
         if came:
