@@ -48,17 +48,19 @@ class _Look:
     wait_s: float
 
 
-def observe_view(connection: Connection, clock: LamportClock, view: View, *, home: str, now_s: float) -> Outcome | None:
+def observe_view(
+    connection: Connection, clock: LamportClock, view: View, *, home: str, now_s: float, wait_s: float = 10.0
+) -> Outcome | None:
     """Tell what happened in a view since the last look: HEAD's moves, then saved files. None: not registered.
 
-    Raises: as `observe_head` and `observe_files`.
+    ``now_s`` is epoch seconds, ``wait_s`` the longest wait for a lock. Raises: as `observe_head` and `observe_files`.
     """
-    moved = observe_head(connection, clock, view)
+    moved = observe_head(connection, clock, view, wait_s=wait_s)
     if moved is None:
         return None
     if not moved.is_quiet:
         seen.forget_tree(home, view.git_dir)
-    saved = observe_files(connection, clock, view, now_s=now_s) or Outcome()
+    saved = observe_files(connection, clock, view, now_s=now_s, wait_s=wait_s) or Outcome()
     return Outcome(
         told=[*moved.told, *saved.told],
         waiting=moved.waiting + saved.waiting,
@@ -67,7 +69,9 @@ def observe_view(connection: Connection, clock: LamportClock, view: View, *, hom
     )
 
 
-def observe_files(connection: Connection, clock: LamportClock, view: View, *, now_s: float) -> Outcome | None:
+def observe_files(
+    connection: Connection, clock: LamportClock, view: View, *, now_s: float, wait_s: float = 10.0
+) -> Outcome | None:
     """Tell what was saved in a view since the last look; None when it, or its repository, is not registered.
 
     HEAD's moves must have been observed before. ``unsettled_s`` of the outcome says when to look again.
@@ -91,7 +95,7 @@ def observe_files(connection: Connection, clock: LamportClock, view: View, *, no
         if not look.changes and not look.rows:
             return outcome
         importlib.import_module("filelock")  # 50 ms: not while others wait for the database
-        with write_transaction(connection):
+        with write_transaction(connection, wait_s=wait_s):
             if ledger.find_view(connection, view.git_dir) != state:
                 return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
             _write(connection, clock, project, state, look, outcome, now_s)

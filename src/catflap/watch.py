@@ -38,6 +38,8 @@ from catflap.worktree import SETTLE_S
 
 RECONCILE_S = 300.0
 RETRY_S = 5.0
+LOCK_WAIT_S = 1.0
+"""How long a look waits for another process's lock: within two seconds of SIGTERM the watcher must be gone."""
 JUMP_S = 2.0
 """A wall clock that went this much further than the monotonic one: the machine slept."""
 _MARGIN_S = 0.005
@@ -90,6 +92,7 @@ class Watcher:
         self._folders: dict[str, tuple[str, Kind]] = {}
         self._stale: set[str] = set()
         self._marked: set[str] = set()
+        self._failing: set[str] = set()
         self._watches: dict[bool, FolderWatch] = {}
         self._stopping = threading.Event()
         self._is_reload_wanted = False
@@ -152,6 +155,7 @@ class Watcher:
                 self._views[git_dir] = _Watched(view, is_polled)
                 self._agenda.ask(git_dir, time.monotonic())
         self._agenda.keep(self._views)
+        self._failing &= set(self._views)
         self._watch_folders()
         self._mark()
         watched = [one.view for one in self._views.values()]
@@ -200,11 +204,10 @@ class Watcher:
         self._watches[is_polled].watch_only(folders)
 
     def _mark(self) -> None:
-        """Let hooks leave notes instead of doing the work, where this system can show them that we are alive."""
-        process = seen.process_mark(os.getpid())
-        wanted = (
-            {one.view.common_dir for one in self._views.values()} if process is not None and not self._only else set()
-        )
+        """Let hooks leave notes where this system can show them that we are alive; not where a look fails now."""
+        process = None if self._only else seen.process_mark(os.getpid())
+        failing = {self._views[git_dir].view.common_dir for git_dir in self._failing}
+        wanted = {one.view.common_dir for one in self._views.values()} - failing if process is not None else set()
         for common_dir in self._marked - wanted:
             seen.unmark_watched(str(self._home), common_dir)
         for common_dir in wanted:
@@ -269,8 +272,16 @@ class Watcher:
                 self._watch_folders()
             with explained(self._home / "queue.db"):
                 outcome = observe_view(
-                    self._connection, self._clock, watched.view, home=str(self._home), now_s=time.time()
+                    self._connection,
+                    self._clock,
+                    watched.view,
+                    home=str(self._home),
+                    now_s=time.time(),
+                    wait_s=LOCK_WAIT_S,
                 )
+            if git_dir in self._failing:
+                self._failing.discard(git_dir)
+                self._mark()
             if outcome is None or not os.path.isdir(watched.view.worktree):
                 self._is_reload_wanted = True
                 return
@@ -282,12 +293,12 @@ class Watcher:
             if outcome.unsettled_s:
                 self._agenda.ask(git_dir, time.monotonic() + outcome.unsettled_s + _MARGIN_S)
 
-    def failed(self, view: View, why: str) -> None:
-        """A look failed: say so, let the hooks do the work themselves, and try again."""
+    def failed(self, view: View, why: str, *, is_passing: bool) -> None:
+        """A look failed: say so, and try again; unless it ``is_passing``, hooks do the work themselves until then."""
         self._report.trouble(view.worktree, why)
-        if view.common_dir in self._marked:
-            seen.unmark_watched(str(self._home), view.common_dir)
-            self._marked.discard(view.common_dir)
+        if not is_passing and view.git_dir in self._views:
+            self._failing.add(view.git_dir)
+            self._mark()
         self._is_reload_wanted = not os.path.isdir(view.git_dir)
         self._agenda.ask(view.git_dir, time.monotonic() + RETRY_S)
 
@@ -353,7 +364,8 @@ class _Guard:
             _log.warning("%s: %s", self._view.worktree, error)
         else:
             _log.error("our bug, in %s", self._view.worktree, exc_info=error)
-        self._watcher.failed(self._view, str(error) or type(error).__name__)
+        is_passing = isinstance(error, CatflapError) and error.retryable
+        self._watcher.failed(self._view, str(error) or type(error).__name__, is_passing=is_passing)
         return True
 
 

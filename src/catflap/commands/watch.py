@@ -15,7 +15,7 @@ from catflap.database import open_database
 from catflap.events import Event
 from catflap.git import View
 from catflap.terminal import say
-from catflap.watch import Report, Watcher
+from catflap.watch import LOCK_WAIT_S, Report, Watcher
 from catflap.watchstate import watch_lock
 from catflap.wording import one_line
 
@@ -35,7 +35,7 @@ def watch(paths: Sequence[Path], *, is_polling: bool = False) -> int:
     with watch_lock(folder), _logging_to(folder / "watch.log"):
         connection = open_database(folder / "queue.db")
         try:
-            clock = LamportClock.load(folder / "clock.json", floor=0)
+            clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=LOCK_WAIT_S)
             watcher = Watcher(connection, clock, Lines(), home=folder, only=only, is_polling=is_polling)
             _obey_signals(watcher)
             return watcher.run()
