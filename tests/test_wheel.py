@@ -54,3 +54,13 @@ def test_the_hooks_of_the_wheel_tell_a_commit(installed: Path, tmp_path: Path) -
 
 def test_the_schema_ships_with_the_wheel(installed: Path) -> None:
     assert call(installed / "catflap", "schema") == (ROOT / "src" / "catflap" / "event.schema.json").read_text("utf-8")
+
+
+def test_the_services_ship_with_the_wheel(installed: Path) -> None:
+    places = "[str(shipped(f'watcher/{kind.template}')) for kind in Kind]"
+    code = f"from catflap.service import Kind; from catflap.shipped import shipped; print(*{places}, sep='\\n')"
+    lines = call(installed / "python", "-c", code, cwd=installed).splitlines()
+    assert len(lines) == 3
+    for found in map(Path, lines):
+        assert found.read_bytes() == (ROOT / "watcher" / found.name).read_bytes()
+        assert not found.is_relative_to(ROOT)

@@ -36,6 +36,12 @@ queue_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(queue_app, name="queue")
+service_app = typer.Typer(
+    help="Keep the watcher running: systemd user unit, launchd agent, Windows task.\n\n"
+    "Example: catflap service install",
+    no_args_is_help=True,
+)
+app.add_typer(service_app, name="service")
 
 Repository = Annotated[Path, typer.Argument(metavar="[PATH]", help="A folder in the repository.", show_default="here")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value, or JSON lines, on stdout.")]
@@ -273,3 +279,58 @@ def queue_export(_: Json = False) -> None:
     from catflap.commands.queue import export as work
 
     _end(work())
+
+
+@service_app.command("install")
+def service_install() -> None:
+    """Start the watcher now and at each login.
+
+    Example: catflap service install
+    """
+    from catflap.commands.service import install as work
+
+    _end(work())
+
+
+@service_app.command("uninstall")
+def service_uninstall() -> None:
+    """Stop the watcher, and take away what install wrote.
+
+    Example: catflap service uninstall
+    """
+    from catflap.commands.service import uninstall as work
+
+    _end(work())
+
+
+@service_app.command("start")
+def service_start() -> None:
+    """Start the watcher.
+
+    Example: catflap service start
+    """
+    from catflap.commands.service import start as work
+
+    _end(work())
+
+
+@service_app.command("stop")
+def service_stop() -> None:
+    """Stop the watcher until it is started, or until the next login.
+
+    Example: catflap service stop
+    """
+    from catflap.commands.service import stop as work
+
+    _end(work())
+
+
+@service_app.command("status")
+def service_status(as_json: Json = False) -> None:
+    """Show the service manager, its unit, and how the watcher is; exit code 1 when it has failed.
+
+    Example: catflap service status --json
+    """
+    from catflap.commands.service import status as work
+
+    _end(work(as_json=as_json))

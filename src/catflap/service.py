@@ -19,7 +19,7 @@ TASK = "catflap-watch"
 GROWING_WAITS = 254
 """The version of systemd from which a wait before a restart can grow (systemd.service(5), RestartSteps=)."""
 _SINCE = {"RestartSteps": GROWING_WAITS, "RestartMaxDelaySec": GROWING_WAITS}
-_NAMESPACED = frozenset({"ProtectSystem", "ReadWritePaths", "PrivateTmp"})
+_NAMESPACED = frozenset({"PrivateUsers", "ProtectSystem", "ProtectHome", "ReadWritePaths", "PrivateTmp"})
 """What a user's manager needs user namespaces for, which some kernels refuse (systemd.exec(5), PrivateTmp=)."""
 
 
@@ -37,12 +37,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """What is kept running: absolute paths. ``search`` is its PATH; ``user`` is ``DOMAIN\\name``, on Windows only."""
+    """What is kept running, and what it must see: absolute paths.
+
+    ``search`` is its PATH; ``user`` is ``DOMAIN\\name``, on Windows only.
+    """
 
     python: str
     home: str
     search: str
     user: str = ""
+    repositories: tuple[str, ...] = ()
+
+    @property
+    def in_tmp(self) -> list[str]:
+        """What of it lies in a folder that PrivateTmp would hide."""
+        places = (self.python, self.home, *self.repositories)
+        return [place for place in places if place.startswith(("/tmp/", "/var/tmp/"))]
 
 
 def kind_of(platform: str) -> Kind | None:
@@ -73,9 +83,11 @@ def systemd_unit(template: str, watcher: Watcher, *, version: int) -> str:
         raise _unwritable("the interpreter", watcher.python, "a quote or a backslash")
     # No `$` is replaced in the program's path, but in argv[0], by which Python finds its environment; `:` stops that.
     colon = ":" if "$" in watcher.python else ""
-    lines = _without(template, {key for key, since in _SINCE.items() if version < since})
+    left_out = {key for key, since in _SINCE.items() if version < since}
+    if watcher.in_tmp:
+        left_out.add("PrivateTmp")
     return _filled(
-        lines,
+        _without(template, left_out),
         {
             "PYTHON": _unit_word(colon + watcher.python),
             "HOME": _unit_word(f"SPEC_KITTY_HOME={watcher.home}"),

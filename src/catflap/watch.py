@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import queue
 import re
@@ -38,6 +39,8 @@ from catflap.worktree import SETTLE_S
 
 RECONCILE_S = 300.0
 RETRY_S = 5.0
+GROWING_S = (0.3, 1.0, 3.0)
+"""When to look for worktrees again after one came: git makes its folders and files one by one."""
 LOCK_WAIT_S = 1.0
 """How long a look waits for another process's lock: within two seconds of SIGTERM the watcher must be gone."""
 JUMP_S = 2.0
@@ -95,7 +98,8 @@ class Watcher:
         self._failing: set[str] = set()
         self._watches: dict[bool, FolderWatch] = {}
         self._stopping = threading.Event()
-        self._is_reload_wanted = False
+        self._is_reload_wanted, self._is_report_wanted = False, True
+        self._reload_at: list[float] = []
         self._since = iso(time.time())
         self._offset_s = time.time() - time.monotonic()
         self._code_stamp = _code_stamp()
@@ -116,9 +120,14 @@ class Watcher:
                     self._is_reload_wanted = True
                     self._reconcile()
                     reconcile_at = now + RECONCILE_S
-                waits = [beat_at - now, reconcile_at - now, self._agenda.wait_s(now)]
+                waits = [
+                    beat_at - now,
+                    reconcile_at - now,
+                    self._agenda.wait_s(now),
+                    *(at - now for at in self._reload_at),
+                ]
                 self._take_posts(min(wait for wait in waits if wait is not None))
-                if self._is_reload_wanted:
+                if self._is_reload_wanted or min(self._reload_at, default=math.inf) <= time.monotonic():
                     self._reload()
                 for git_dir in self._agenda.take_due(time.monotonic()):
                     self._look(git_dir)
@@ -137,8 +146,8 @@ class Watcher:
         self._posts.put(("", "stop"))
 
     def reload(self) -> None:
-        """Read the registry anew. Safe in a signal handler."""
-        self._is_reload_wanted = True
+        """Read the registry anew, and report what is watched. Safe in a signal handler."""
+        self._is_reload_wanted = self._is_report_wanted = True
         self._posts.put(("", "reload"))
 
     # -- what is watched
@@ -146,6 +155,8 @@ class Watcher:
     def _reload(self) -> None:
         """Bring views and folders in line with what is registered, and look at the views that are new."""
         self._is_reload_wanted = False
+        self._reload_at = [at for at in self._reload_at if at > time.monotonic()]
+        known = dict(self._views)
         found = {view.git_dir: view for view in self._registered()}
         for git_dir in [git_dir for git_dir in self._views if git_dir not in found]:
             del self._views[git_dir]
@@ -158,8 +169,10 @@ class Watcher:
         self._failing &= set(self._views)
         self._watch_folders()
         self._mark()
-        watched = [one.view for one in self._views.values()]
-        self._report.views(watched, [one.view for one in self._views.values() if one.is_polled])
+        if self._is_report_wanted or known != self._views:
+            self._is_report_wanted = False
+            watched = list(self._views.values())
+            self._report.views([one.view for one in watched], [one.view for one in watched if one.is_polled])
 
     def _registered(self) -> Iterator[View]:
         for project in ledger.projects(self._connection):
@@ -253,6 +266,7 @@ class Watcher:
                 self._agenda.ask(git_dir, now)
             case Meaning.VIEWS:
                 self._is_reload_wanted = True
+                self._reload_at = [now + delay for delay in GROWING_S]
             case Meaning.NOTHING:
                 return
 

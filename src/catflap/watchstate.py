@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from catflap.errors import AlreadyWatching
+from catflap.expectation import is_expected
 from catflap.instants import iso
 from catflap.patience import naps
 
-SERVICE = "service.json"
-"""The file in the home that says that a service manager keeps a watcher running."""
 BEAT_S = 20.0
 STALE_S = 60.0
 """A heartbeat older than this means that the watcher hangs, or is stopped."""
@@ -89,7 +88,7 @@ def trouble(home: Path, now_s: float) -> str | None:
     ``now_s`` is epoch seconds.
     """
     state = read_state(home)
-    if state is None and not (home / SERVICE).is_file():
+    if state is None and not is_expected(home):
         return None
     if not is_running(home):
         last = f" since {state.heartbeat}" if state is not None else ""

@@ -153,11 +153,22 @@ def is_committing(view: View, processes: str = "/proc") -> bool:
             with open(os.path.join(processes, pid, "cmdline"), "rb") as file:
                 words = file.read().split(b"\0")
             is_git = os.path.basename(words[0]) in (b"git", b"git.exe")
-            if is_git and b"commit" in words and os.readlink(os.path.join(processes, pid, "cwd")) == worktree:
+            if is_git and b"commit" in words and _may_work_in(os.path.join(processes, pid), worktree):
                 return True
         except OSError:  # the process ended meanwhile, or belongs to somebody else
             continue
     return False
+
+
+def _may_work_in(process: str, folder: str) -> bool:
+    """Whether the process, a folder of /proc, has this working folder. Raises: OSError when it ended meanwhile.
+
+    From a user namespace (a guarded service) the system does not tell that of a process outside, even of one's own.
+    """
+    try:
+        return os.readlink(os.path.join(process, "cwd")) == folder
+    except PermissionError:
+        return os.stat(process).st_uid == os.getuid()
 
 
 def _walk(view: View, path: str) -> Iterable[str]:

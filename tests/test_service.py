@@ -1,0 +1,630 @@
+"""The watcher as a service: what the managers read, and `catflap service` against a manager that records its calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import plistlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from catflap import expectation, service
+from catflap.commands import service as commands_service
+from catflap.errors import BadInput
+from catflap.expectation import Expectation, is_expected
+from catflap.manager import Launchd, Tasks
+from catflap.service import Kind, Watcher
+from catflap.shipped import shipped
+from catflap.watchstate import trouble
+from tests.test_commands import run_here
+from tests.world import planned
+
+PATHS = [
+    "/opt/plain",
+    "/opt/two  words",
+    "/opt/100%h 5%%",
+    "/opt/Gerät/ñ",
+    "/opt/a&b<c>",
+    "/opt/$HOME ${x}",
+    "/opt/@HOME@",
+]
+AWKWARD = [*PATHS, '/opt/a"b', "/opt/it's", "/opt/back\\slash \\n", "/opt/semi;colon #1"]
+UNWRITABLE = ["/opt/line\nbreak", "/opt/tab\there", "/opt/bad\udcff", "/opt/del\x7f"]
+WINDOWS_NS = {"task": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
+
+
+def template(kind: Kind) -> str:
+    return shipped(f"watcher/{kind.template}").read_text("utf-8")
+
+
+def watcher(python: str = "/usr/bin/python3", home: str = "/home/ada/.spec-kitty") -> Watcher:
+    return Watcher(python=python, home=home, search="/usr/bin:/bin", user="HOME\\ada")
+
+
+def unit_of(given: Watcher, version: int = 254) -> str:
+    return service.systemd_unit(template(Kind.SYSTEMD), given, version=version)
+
+
+def settings(unit: str) -> dict[str, list[str]]:
+    """The values of each setting, as they stand."""
+    found: dict[str, list[str]] = {}
+    for line in unit.splitlines():
+        name, is_setting, value = line.partition("=")
+        if is_setting and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+# -- systemd
+
+
+@pytest.fixture(scope="module")
+def systemd() -> int:
+    """The version of the systemd that can check units here."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    words = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True).stdout.split()
+    return int(words[1])
+
+
+def verify(unit: str, place: Path) -> str:
+    """What `systemd-analyze verify` says of the unit; empty: nothing to say."""
+    file = place / service.UNIT
+    file.write_text(unit, encoding="utf-8")
+    runtime = place / "runtime"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "HOME": str(place)}
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", str(file)], capture_output=True, text=True, env=env, check=False
+    )
+    said = done.stdout + done.stderr
+    return said or ("" if done.returncode == 0 else f"exit code {done.returncode}")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_systemd_has_nothing_to_say_of_the_unit(path: str, systemd: int, tmp_path: Path) -> None:
+    python = Path(f"{tmp_path}{path}/bin/python")
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/bin/true")
+    home = f"{tmp_path}{path}/home"
+    unit = unit_of(watcher(str(python), home), systemd)
+    assert verify(unit, tmp_path) == ""
+    assert verify(service.unconfined(unit), tmp_path) == ""
+
+
+def test_systemd_finds_an_interpreter_that_is_not_there(systemd: int, tmp_path: Path) -> None:
+    assert "not executable" in verify(unit_of(watcher(str(tmp_path / "gone")), systemd), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/opt/plain", '"/opt/plain"'),
+        ("/opt/two  words", '"/opt/two  words"'),
+        ("/opt/100%h 5%%", '"/opt/100%%h 5%%%%"'),
+        ("/opt/Gerät/ñ", '"/opt/Gerät/ñ"'),
+        ('/opt/a"b', '"/opt/a\\"b"'),
+        ("/opt/back\\slash", '"/opt/back\\\\slash"'),
+        ("/opt/$HOME", '"/opt/$HOME"'),
+        ("/opt/@HOME@", '"/opt/@HOME@"'),
+    ],
+)
+def test_a_home_is_one_word_of_the_unit(path: str, word: str) -> None:
+    found = settings(unit_of(watcher(home=path)))
+    assert found["ReadWritePaths"] == [word]
+    assert f'"SPEC_KITTY_HOME={word[1:]}' in found["Environment"]
+
+
+def test_a_dollar_in_the_interpreters_path_stays_one() -> None:
+    assert settings(unit_of(watcher("/opt/$HOME/py")))["ExecStart"] == ['":/opt/$HOME/py" -P -m catflap watch']
+    assert settings(unit_of(watcher()))["ExecStart"] == ['"/usr/bin/python3" -P -m catflap watch']
+
+
+@pytest.mark.parametrize("path", ['/opt/a"b', "/opt/it's", "/opt/back\\slash"])
+def test_a_quote_in_the_interpreters_path_is_refused(path: str) -> None:
+    with pytest.raises(BadInput, match="a quote or a backslash"):
+        unit_of(watcher(path))
+
+
+def test_the_unit_is_hardened_and_starts_again_after_a_failure() -> None:
+    found = settings(unit_of(watcher()))
+    for name in ("NoNewPrivileges", "PrivateTmp", "PrivateUsers", "RestrictSUIDSGID", "LockPersonality"):
+        assert found[name] == ["yes"], name
+    assert (found["ProtectSystem"], found["ProtectHome"]) == (["strict"], ["read-only"])
+    assert (found["Type"], found["Restart"], found["KillMode"]) == (["exec"], ["on-failure"], ["mixed"])
+    assert found["RestartForceExitStatus"] == found["SuccessExitStatus"] == [str(service.AGAIN)]
+    assert found["StartLimitIntervalSec"] == ["1h"]
+    assert "CATFLAP_SERVICE=1 PYTHONUNBUFFERED=1" in found["Environment"]
+
+
+def test_waits_grow_only_where_systemd_can_do_that() -> None:
+    new, old = settings(unit_of(watcher(), 254)), settings(unit_of(watcher(), 253))
+    assert (new["RestartSec"], new["RestartSteps"], new["RestartMaxDelaySec"]) == (["1s"], ["6"], ["1min"])
+    assert old["RestartSec"] == ["15s"]
+    assert set(new) - set(old) == {"RestartSteps", "RestartMaxDelaySec"}
+
+
+@pytest.mark.parametrize("hidden", ["/tmp/x", "/var/tmp/x"])
+def test_what_lies_in_a_temporary_folder_is_not_hidden(hidden: str) -> None:
+    for given in (
+        watcher(home=hidden),
+        watcher(f"{hidden}/python"),
+        Watcher("/py", "/home/ada", "/bin", repositories=("/src", hidden)),
+    ):
+        found = settings(unit_of(given))
+        assert "PrivateTmp" not in found
+        assert found["ProtectSystem"] == ["strict"]
+
+
+def test_without_namespaces_the_rest_of_the_guard_stays() -> None:
+    unit = unit_of(watcher())
+    gone = set(settings(unit)) - set(settings(service.unconfined(unit)))
+    assert gone == {"PrivateUsers", "PrivateTmp", "ProtectSystem", "ProtectHome", "ReadWritePaths"}
+
+
+# -- launchd and Windows
+
+
+@pytest.mark.parametrize("path", AWKWARD)
+def test_the_property_list_says_what_was_meant(path: str) -> None:
+    text = service.launchd_agent(template(Kind.LAUNCHD), watcher(f"{path}/python", path))
+    agent = plistlib.loads(text.encode("utf-8"))
+    assert agent["Label"] == service.LABEL
+    assert agent["ProgramArguments"] == [f"{path}/python", "-P", "-m", "catflap", "watch"]
+    assert agent["EnvironmentVariables"]["SPEC_KITTY_HOME"] == path
+    assert agent["EnvironmentVariables"]["CATFLAP_SERVICE"] == "1"
+    assert agent["KeepAlive"] == {"SuccessfulExit": False}
+    assert agent["ThrottleInterval"] == 10
+    assert agent["StandardErrorPath"] == f"{path}/service-errors.log"
+
+
+@pytest.mark.parametrize("path", AWKWARD)
+def test_the_task_runs_the_watcher_with_its_environment(path: str) -> None:
+    data = Tasks(Path("unused"), print).contents(template(Kind.TASKS), watcher("C:\\Program Files\\py.exe", path))[0]
+    root = ElementTree.fromstring(data.decode("utf-16").replace('encoding="UTF-16"', 'encoding="UTF-8"').encode())
+    found = {name: root.findtext(f".//task:{name}", namespaces=WINDOWS_NS) or "" for name in ("Command", "Arguments")}
+    assert found["Command"] == "C:\\Program Files\\py.exe"
+    assert data.startswith(b"\xff\xfe")
+    before, quote, code = found["Arguments"].partition('"')
+    assert (before, quote, code[-1]) == ("-P -c ", '"', '"')
+    assert "%" not in code
+    assert "$" not in code
+    assert eval(windows_argument(code[:-1]).partition("update(")[2].partition("); sys")[0]) == {
+        "SPEC_KITTY_HOME": path,
+        "CATFLAP_SERVICE": "1",
+    }
+    assert root.findtext(".//task:LogonTrigger/task:UserId", namespaces=WINDOWS_NS) == "HOME\\ada"
+    assert root.find(".//task:RestartOnFailure/task:Interval", namespaces=WINDOWS_NS) is not None
+
+
+def windows_argument(quoted: str) -> str:
+    """What the C runtime makes of the inside of a quoted argument: 2n backslashes and a quote are n and a quote."""
+    out, backslashes = "", 0
+    for char in quoted:
+        if char == "\\":
+            backslashes += 1
+            continue
+        if char == '"':
+            assert backslashes % 2, "the argument ends early"
+            backslashes //= 2
+        out += "\\" * backslashes + char
+        backslashes = 0
+    return out + "\\" * (backslashes // 2)
+
+
+def test_the_tasks_line_of_python_runs_catflap_watch(home: Path) -> None:
+    text = service.windows_task(template(Kind.TASKS), watcher(home=str(home)))
+    arguments = ElementTree.fromstring(text).findtext(".//task:Arguments", namespaces=WINDOWS_NS) or ""
+    code = windows_argument(arguments.removeprefix('-P -c "').removesuffix('"')).replace("['watch']", "['--version']")
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout[:8]) == (0, "catflap "), done.stderr
+
+
+@pytest.mark.parametrize("path", UNWRITABLE)
+def test_what_no_format_can_hold_is_refused(path: str) -> None:
+    for given in (watcher(path), watcher(home=path)):
+        for render in (unit_of, lambda it: service.launchd_agent("", it), lambda it: service.windows_task("", it)):
+            with pytest.raises(BadInput, match="control character"):
+                render(given)
+
+
+def test_a_percent_sign_in_the_interpreters_path_is_refused_on_windows() -> None:
+    with pytest.raises(BadInput, match="a percent sign"):
+        service.windows_task("", watcher("C:\\%TEMP%\\python.exe"))
+
+
+def test_each_system_has_its_manager() -> None:
+    assert [service.kind_of(name) for name in ("linux", "darwin", "win32", "freebsd14")] == [*Kind, None]
+    assert service.search_path("/opt/git/bin/git", "linux").startswith("/opt/git/bin:/usr/local/bin:")
+    assert service.search_path(None, "darwin").startswith("/opt/homebrew/bin:")
+    assert service.search_path("/usr/bin/git", "linux").count("/usr/bin") == 1
+
+
+# -- against a manager that records
+
+FAKE_SYSTEMCTL = """#!/bin/sh
+printf '%s\\n' "$*" >>"$FAKE/calls"
+shift
+[ -e "$FAKE/down" ] && { echo "Failed to connect to bus: No medium found" >&2; exit 1; }
+case "$1" in
+  enable) mkdir -p "$XDG_CONFIG_HOME/systemd/user/default.target.wants"
+    ln -sf ../$2 "$XDG_CONFIG_HOME/systemd/user/default.target.wants/$2" ;;
+  disable) rm -r "$XDG_CONFIG_HOME/systemd/user/default.target.wants" || exit 1; rm -f "$FAKE/active" ;;
+  start | restart)
+    if [ -e "$FAKE/no-namespaces" ] && grep -q ^PrivateUsers= "$XDG_CONFIG_HOME/systemd/user/$2"; then
+      echo 226 >"$FAKE/exit"; echo "Job for $2 failed." >&2; exit 1
+    fi
+    if [ -e "$FAKE/broken" ]; then echo 203 >"$FAKE/exit"; echo "Job for $2 failed." >&2; exit 1; fi
+    : >"$FAKE/active" ;;
+  stop) rm -f "$FAKE/active" ;;
+  show)
+    case "$*" in
+      *Version*) echo "252.38-1~deb12u1" ;;
+      *ExecMainStatus*) echo "ExecMainStatus=$(cat "$FAKE/exit")" ;;
+      *) if [ -e "$FAKE/active" ]; then printf 'MainPID=4711\\nActiveState=active\\nSubState=running\\n'
+        elif [ -e "$FAKE/exit" ]; then printf 'MainPID=0\\nActiveState=failed\\nSubState=failed\\n'
+        else printf 'MainPID=0\\nActiveState=inactive\\nSubState=dead\\n'; fi ;;
+    esac ;;
+esac
+"""
+
+
+class Fake:
+    """A `systemctl` on PATH that keeps its state, and the calls, in a folder."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.config = place / "config"
+        self.unit = self.config / "systemd" / "user" / service.UNIT
+
+    def calls(self) -> list[str]:
+        """What it was asked to change since the last look, without `--user`."""
+        file = self.place / "calls"
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        assert all(line.startswith("--user ") for line in lines)
+        return [line.removeprefix("--user ") for line in lines if " show " not in line]
+
+    def turn(self, switch: str) -> None:
+        (self.place / switch).touch()
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    made = Fake(tmp_path / "fake")
+    programs = made.place / "bin"
+    programs.mkdir(parents=True)
+    (programs / "systemctl").write_text(FAKE_SYSTEMCTL)
+    (programs / "systemctl").chmod(0o755)
+    made.config.mkdir()
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE", str(made.place))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(made.config))
+    monkeypatch.setattr(sys, "platform", "linux")
+    return made
+
+
+STARTED = [f"reset-failed {service.UNIT}", f"start {service.UNIT}"]
+RESTARTED = [f"reset-failed {service.UNIT}", f"restart {service.UNIT}"]
+LOADED = ["daemon-reload", f"enable {service.UNIT}"]
+
+
+def test_install_writes_the_unit_and_runs_it(
+    fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_here(monkeypatch, "service", "install") == 0
+    assert fake.calls() == [*LOADED, *RESTARTED]
+    found = settings(fake.unit.read_text("utf-8"))
+    assert found["ExecStart"] == [f'"{sys.executable}" -P -m catflap watch']
+    assert f'"SPEC_KITTY_HOME={home}"' in found["Environment"]
+    path = next(value for value in found["Environment"] if value.startswith('"PATH='))
+    assert os.path.dirname(str(shutil.which("git"))) in path.removeprefix('"PATH=').split(":")
+    out = capsys.readouterr().out
+    assert f"Wrote {fake.unit}." in out
+    assert f"Ran systemctl --user enable {service.UNIT}" in out
+    assert "Next: " in out
+    assert is_expected(home)
+    assert json.loads((home / "service.json").read_text())["unit"] == str(fake.unit)
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_install_leaves_a_good_watcher_alone(fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_here(monkeypatch, "service", "install")
+    before = (fake.unit.read_bytes(), fake.unit.stat().st_mtime_ns, (home / "service.json").read_bytes())
+    fake.calls()
+    assert run_here(monkeypatch, "service", "install") == 0
+    assert fake.calls() == [*LOADED, *STARTED]
+    assert (fake.unit.read_bytes(), fake.unit.stat().st_mtime_ns, (home / "service.json").read_bytes()) == before
+
+
+def test_an_install_repairs_a_unit_of_another_time(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_here(monkeypatch, "service", "install")
+    good = fake.unit.read_bytes()
+    fake.unit.write_bytes(good.replace(sys.executable.encode(), b"/moved/python"))
+    fake.calls()
+    assert run_here(monkeypatch, "service", "install") == 0
+    assert fake.unit.read_bytes() == good
+    assert fake.calls() == [*LOADED, *RESTARTED]
+
+
+def test_uninstall_gives_everything_back(fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_here(monkeypatch, "service", "install")
+    fake.calls()
+    assert run_here(monkeypatch, "service", "uninstall") == 0
+    assert fake.calls() == [f"disable --now {service.UNIT}", "daemon-reload", f"reset-failed {service.UNIT}"]
+    assert list(fake.config.iterdir()) == []
+    assert not (home / "service.json").exists()
+    assert not is_expected(home)
+    assert run_here(monkeypatch, "service", "uninstall") == 0
+
+
+def test_uninstall_leaves_what_others_put_beside_the_unit(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_here(monkeypatch, "service", "install")
+    other = fake.unit.with_name("other.service")
+    other.write_text("[Service]\n")
+    run_here(monkeypatch, "service", "uninstall")
+    assert list(fake.unit.parent.iterdir()) == [other]
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall"])
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_a_unit_that_is_not_ours_is_left_alone(
+    fake: Fake,
+    home: Path,
+    verb: str,
+    is_masked: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fake.unit.parent.mkdir(parents=True)
+    if is_masked:
+        fake.unit.symlink_to("/dev/null")
+    else:
+        fake.unit.write_text("[Service]\nExecStart=/bin/mine\n")
+    assert run_here(monkeypatch, "service", verb) == 1
+    assert "not written by catflap" in capsys.readouterr().err
+    assert fake.calls() == []
+    assert fake.unit.is_symlink() == is_masked
+    assert is_masked or "/bin/mine" in fake.unit.read_text()
+    assert not is_expected(home)
+
+
+def test_without_namespaces_the_watcher_runs_less_guarded_and_says_so(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.turn("no-namespaces")
+    assert run_here(monkeypatch, "service", "install") == 0
+    assert fake.calls() == [*LOADED, *RESTARTED, *LOADED, *RESTARTED]
+    assert "no namespaces" in capsys.readouterr().out
+    assert "PrivateUsers" not in settings(fake.unit.read_text("utf-8"))
+    assert run_here(monkeypatch, "service", "install") == 0
+    assert fake.calls() == [*LOADED, *STARTED]
+
+
+def test_a_start_that_fails_is_told_in_the_managers_words(
+    fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.turn("broken")
+    assert run_here(monkeypatch, "service", "install") == 1
+    assert f"Job for {service.UNIT} failed." in capsys.readouterr().err
+    assert "PrivateUsers" in settings(fake.unit.read_text("utf-8"))
+    assert is_expected(home)
+    assert run_here(monkeypatch, "service", "status") == 1
+    assert f"journalctl --user -u {service.UNIT}" in capsys.readouterr().err
+    assert run_here(monkeypatch, "service", "uninstall") == 0
+    assert list(fake.config.iterdir()) == []
+
+
+def test_start_and_stop(
+    fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("start", "stop"):
+        assert run_here(monkeypatch, "service", verb) == 1
+        assert "run `catflap service install` first" in capsys.readouterr().err
+    assert fake.calls() == []
+    run_here(monkeypatch, "service", "install")
+    fake.calls()
+    assert "the watcher does not run, though it should" in str(trouble(home, 0))
+    assert run_here(monkeypatch, "service", "stop") == 0
+    assert trouble(home, 0) is None  # stopped by a person: nobody misses it
+    assert run_here(monkeypatch, "service", "start") == 0
+    assert trouble(home, 0) is not None
+    assert fake.calls() == [f"stop {service.UNIT}", *STARTED]
+
+
+def test_status_in_json(fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def status() -> dict[str, object]:
+        capsys.readouterr()
+        assert run_here(monkeypatch, "service", "status", "--json") == 0
+        value: dict[str, object] = json.loads(capsys.readouterr().out)
+        return value
+
+    value = status()
+    assert (value["manager"], value["installed"], value["expected"]) == ("systemd", False, False)
+    run_here(monkeypatch, "service", "install")
+    assert status() == {
+        "manager": "systemd",
+        "unit": str(fake.unit),
+        "installed": True,
+        "expected": True,
+        "state": "active (running)",
+        "running": True,
+        "failed": False,
+        "pid": 4711,
+    }
+    run_here(monkeypatch, "service", "stop")
+    value = status()
+    assert (value["state"], value["running"], value["pid"]) == ("inactive (dead)", False, None)
+
+
+def test_registered_repositories_are_known_to_the_unit(home: Path, tmp_path: Path) -> None:
+    repo = planned(tmp_path / "project")
+    repo.install()
+    assert commands_service._watcher(home).repositories == (str(repo.path),)
+
+
+# -- without a manager
+
+
+@pytest.mark.parametrize("verb", ["install", "uninstall", "start", "stop", "status"])
+@pytest.mark.parametrize("is_absent", [False, True])
+def test_without_a_service_manager_it_says_what_to_do(
+    fake: Fake,
+    home: Path,
+    verb: str,
+    is_absent: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if is_absent:
+        monkeypatch.setenv("PATH", str(fake.config))
+    else:
+        fake.turn("down")
+    assert run_here(monkeypatch, "service", verb) == 1
+    err = capsys.readouterr().err
+    assert "there is no service manager here; run `catflap watch` yourself, " in err
+    assert (
+        "there is no systemctl" if is_absent else "systemctl says: Failed to connect to bus: No medium found"
+    ) in err
+    assert list(fake.config.iterdir()) == []
+    assert not home.exists()
+
+
+def test_status_without_a_manager_is_json_all_the_same(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.turn("down")
+    assert run_here(monkeypatch, "service", "status", "--json") == 1
+    value = json.loads(capsys.readouterr().out)
+    assert (value["manager"], value["installed"], value["running"]) == (None, False, None)
+
+
+def test_a_system_without_a_known_manager(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "platform", "freebsd14")
+    assert run_here(monkeypatch, "service", "install") == 1
+    assert "run `catflap watch` yourself" in capsys.readouterr().err
+
+
+def test_uninstall_takes_the_files_away_when_the_manager_is_gone(
+    fake: Fake, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_here(monkeypatch, "service", "install")
+    fake.turn("down")
+    assert run_here(monkeypatch, "service", "uninstall") == 0
+    assert list(fake.config.iterdir()) == []
+    assert not is_expected(home)
+
+
+# -- the other managers' commands
+
+
+def recorder(place: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> list[str]:
+    (place / "bin").mkdir()
+    (place / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+    (place / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE", str(place))
+    return []
+
+
+def test_launchd_loads_starts_and_stops_the_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = recorder(
+        tmp_path,
+        monkeypatch,
+        "launchctl",
+        'case "$1" in bootstrap) : >"$FAKE/on" ;; bootout) rm "$FAKE/on" ;;\n'
+        'print) [ -e "$FAKE/on" ] || exit 113; printf "\\tstate = running\\n\\tpid = 42\\n" ;; esac',
+    )
+    unit = tmp_path / "agent.plist"
+    manager = Launchd(unit, told.append, uid=501)
+    assert manager.health().state == "not loaded"
+    manager.load()
+    manager.restart()
+    manager.start()
+    health = manager.health()
+    assert (health.state, health.is_running, health.pid) == ("running", True, 42)
+    manager.restart()
+    manager.unload()
+    manager.unload()
+    agent = f"gui/501/{service.LABEL}"
+    assert told == [
+        f"launchctl enable {agent}",
+        f"launchctl bootstrap gui/501 {unit}",
+        f"launchctl kickstart {agent}",
+        f"launchctl bootout {agent}",
+        f"launchctl bootstrap gui/501 {unit}",
+        f"launchctl bootout {agent}",
+    ]
+
+
+def test_task_scheduler_registers_runs_and_deletes_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = recorder(
+        tmp_path, monkeypatch, "schtasks", '[ "$1" = /Query ] && echo \'"catflap-watch","N/A","Running"\'; :'
+    )
+    manager = Tasks(tmp_path / "task.xml", told.append)
+    manager.load()
+    manager.restart()
+    assert manager.health().is_running
+    manager.stop()
+    manager.unload()
+    verbs = [line.split()[1] for line in told]
+    assert verbs == ["/Create", "/End", "/Change", "/Run", "/Change", "/End", "/End", "/Delete"]
+    assert told[0] == f"schtasks /Create /F /TN {service.TASK} /XML {tmp_path / 'task.xml'}"
+
+
+# -- what the guard must not take away
+
+ASK = """
+import sys
+from catflap import git, worktree
+print(worktree.is_committing(git.locate(sys.argv[1])))
+"""
+
+
+def test_a_running_commit_is_seen_from_a_user_namespace(tmp_path: Path) -> None:
+    guarded = ["unshare", "--user", "--map-current-user"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*guarded, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no user namespace can be made here")
+    repo = planned(tmp_path / "project")
+    ask = [*guarded, sys.executable, "-c", ASK, str(repo.path)]
+    assert subprocess.run(ask, capture_output=True, text=True, check=True).stdout == "False\n"
+    pipe = tmp_path / "editing"
+    os.mkfifo(pipe)
+    env = {**os.environ, "GIT_EDITOR": f"echo begun >'{pipe}'; read line <'{pipe}'; false"}
+    with subprocess.Popen(
+        ["git", "commit", "--allow-empty"], cwd=repo.path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as commit:
+        assert pipe.read_text() == "begun\n"
+        try:
+            assert subprocess.run(ask, capture_output=True, text=True, check=True).stdout == "True\n"
+        finally:
+            pipe.write_text("end\n")
+    assert commit.returncode == 1
+
+
+# -- what other commands know
+
+
+def test_a_unit_that_somebody_took_away_is_no_longer_expected(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    unit = tmp_path / "unit"
+    unit.touch()
+    expectation.remember(home, Expectation("systemd", str(unit)))
+    assert is_expected(home)
+    unit.unlink()
+    assert not is_expected(home)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"manager": 1, "unit": "/", "folders": 3}'])
+def test_a_service_json_that_is_none_of_ours_expects_nothing(text: str, home: Path) -> None:
+    home.mkdir()
+    (home / "service.json").write_text(text)
+    assert not is_expected(home)
