@@ -48,6 +48,11 @@ def show_table(head: Row, rows: Sequence[Row]) -> None:
     _console().print(table)
 
 
+def can_redraw() -> bool:
+    """Whether stdout is a terminal where what was drawn can be drawn over."""
+    return _is_terminal() and not _console().is_dumb_terminal
+
+
 def say_no_more() -> None:
     """Let what Python flushes at its end go nowhere: the reader has left (docs.python.org, Note on SIGPIPE)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

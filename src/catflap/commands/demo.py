@@ -16,7 +16,8 @@ from catflap.demo.board import Board, Feed, by_feature
 from catflap.demo.play import open_story
 from catflap.demo.replay import open_replay
 from catflap.demo.scratch import Scratch, scratch
-from catflap.demo.show import Screen, Show, one_line, show_board, show_on
+from catflap.demo.show import Screen, Show, show_board, show_on
+from catflap.eventtable import one_line
 from catflap.facts import Key
 
 OUR_BUG = 3

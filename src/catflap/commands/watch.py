@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from catflap.config import home
 from catflap.database import open_database
 from catflap.events import Event
 from catflap.git import View
-from catflap.terminal import say
+from catflap.terminal import can_redraw, say
 from catflap.watch import LOCK_WAIT_S, Report, Watcher
 from catflap.watchstate import watch_lock
 from catflap.wording import one_line
@@ -32,15 +34,24 @@ def watch(paths: Sequence[Path], *, is_polling: bool = False) -> int:
     only = [git.locate(str(path)).worktree for path in paths]
     folder = home()
     open_database(folder / "queue.db").close()  # makes the home, or says why it cannot be used
-    with watch_lock(folder), _logging_to(folder / "watch.log"):
+    with watch_lock(folder), _logging_to(folder / "watch.log"), _report(folder / "queue.db") as report:
         connection = open_database(folder / "queue.db")
         try:
             clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=LOCK_WAIT_S)
-            watcher = Watcher(connection, clock, Lines(), home=folder, only=only, is_polling=is_polling)
+            watcher = Watcher(connection, clock, report, home=folder, only=only, is_polling=is_polling)
             _obey_signals(watcher)
             return watcher.run()
         finally:
             connection.close()
+
+
+def _report(queue_db: Path) -> AbstractContextManager[Report]:
+    """The live view on a terminal that can show one, lines anywhere else."""
+    if not can_redraw():
+        return nullcontext(Lines())
+    from catflap.watchscreen import WatchScreen
+
+    return WatchScreen(queue_db)
 
 
 class Lines(Report):
@@ -48,17 +59,26 @@ class Lines(Report):
 
     def views(self, views: Sequence[View], polled: Sequence[View]) -> None:
         repositories = len({view.common_dir for view in views})
-        say(f"watching {len(views)} worktrees of {repositories} repositories")
+        _line(f"watching {len(views)} worktrees of {repositories} repositories")
         for view in polled:
-            say(f"{view.worktree} is polled: no events come from there")
+            _line(f"{view.worktree} is polled: no events come from there")
 
     def told(self, events: Sequence[Event]) -> None:
         for event in events:
-            say(one_line(event))
+            _line(one_line(event))
 
     def trouble(self, place: str, why: str) -> None:
-        say(f"{place}: {why}")
+        _line(f"{place}: {why}")
         logging.getLogger("catflap.watch").warning("%s: %s", place, why)
+
+
+def _line(text: str) -> None:
+    """Print a line. Where the disk under a log is full it costs the line, not the watcher: there will be room again."""
+    try:
+        say(text)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
 
 
 def _obey_signals(watcher: Watcher) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import TracebackType
 from typing import Protocol
 
@@ -15,16 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from catflap.events import STATUSES, Event
-from catflap.wording import by_whom, what_changed
+from catflap.eventtable import Row, cells, event_table, one_line, row
 
-_COLOURS = {
-    "WPStatusChanged": "bold",
-    "WPCreated": "green",
-    "FeatureCreated": "bold green",
-    "FeatureCompleted": "bold green",
-    "DependencyResolved": "cyan",
-    "ErrorLogged": "red",
-}
 _AROUND_ROWS = 8
 """Lines of the terminal that the live table's frame, head and prompt take."""
 
@@ -61,11 +52,6 @@ class Show(Protocol):
         """The hook said something to the user."""
 
 
-def one_line(text: str) -> str:
-    """The text as it may be printed: no line breaks, nothing that steers a terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
-
-
 def show_on(console: Console) -> Show:
     """The live table when the console is a terminal that can, else plain lines."""
     return LiveShow(console) if console.is_terminal and not console.is_dumb_terminal else PlainShow(console)
@@ -89,7 +75,7 @@ class PlainShow:
         _print(self._console, f"{number:>3}. {one_line(title)}")
 
     def event(self, event: Event) -> None:
-        when, feature, wp, change, who, clock = _cells(event)
+        when, feature, wp, change, who, clock = cells(event)
         place = f"{feature} {wp}".rstrip()
         _print(self._console, f"     {when}  {clock:>4}  {place}  {change}{f'  by {who}' if who else ''}")
 
@@ -105,7 +91,7 @@ class LiveShow:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._rows: list[tuple[Text | str, ...]] = []
+        self._rows: list[Row] = []
         self._live = Live(
             console=console, get_renderable=self._window, refresh_per_second=8, transient=True, redirect_stderr=False
         )
@@ -125,9 +111,7 @@ class LiveShow:
         self._rows.append(("", "", "", Text(f"{number}. {one_line(title)}", style="dim italic"), "", ""))
 
     def event(self, event: Event) -> None:
-        when, feature, wp, change, who, clock = _cells(event)
-        style = _COLOURS.get(event.event_type, "")
-        self._rows.append((when, Text(feature), Text(wp, style=style), Text(change, style=style), Text(who), clock))
+        self._rows.append(row(event))
 
     def nothing(self) -> None:
         self._rows.append(("", "", "", Text("   nothing to tell", style="dim"), "", ""))
@@ -141,16 +125,7 @@ class LiveShow:
 
     def table(self, *, last: int = 0) -> Table:
         """The ``last`` rows so far; 0: all of them."""
-        table = Table(expand=True)
-        table.add_column("time", no_wrap=True)
-        table.add_column("feature", no_wrap=True, overflow="ellipsis", max_width=24)
-        table.add_column("WP", no_wrap=True)
-        table.add_column("change", no_wrap=True, overflow="ellipsis", ratio=1)
-        table.add_column("by", no_wrap=True, overflow="ellipsis", max_width=16)
-        table.add_column("clock", justify="right", no_wrap=True)
-        for row in self._rows[-last:]:
-            table.add_row(*row)
-        return table
+        return event_table(self._rows[-last:])
 
 
 def show_board(console: Console, lanes: Lanes, completed: frozenset[str]) -> None:
@@ -171,20 +146,6 @@ def show_board(console: Console, lanes: Lanes, completed: frozenset[str]) -> Non
         name = Text(one_line(slug)).append("\n✓ completed" if slug in completed else "", style="green")
         table.add_row(name, *(" ".join(own.get(status, ())) for status in STATUSES))
     console.print(table)
-
-
-def _cells(event: Event) -> tuple[str, str, str, str, str, str]:
-    """Time of day (local), feature, work package, change, by whom, clock."""
-    payload = event.payload
-    when = datetime.fromisoformat(event.timestamp).astimezone().strftime("%H:%M:%S")
-    return (
-        when,
-        one_line(payload.get("feature_slug") or ""),
-        str(payload.get("wp_id") or ""),
-        one_line(what_changed(event)),
-        one_line(by_whom(event)),
-        str(event.lamport_clock),
-    )
 
 
 def _print(console: Console, text: str) -> None:

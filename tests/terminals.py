@@ -1,0 +1,87 @@
+"""A terminal for tests: a program in tmux, keys pressed as a person would, and what the screen then shows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.watching import wait_for
+
+
+def program(*names: str) -> str:
+    """The path of the first that is there; the test skips when none is."""
+    for name in names:
+        if (found := shutil.which(name)) is not None:
+            return found
+    pytest.skip(f"no {names[0]}")
+
+
+class Terminal:
+    """A tmux server of our own with one window, where a program runs and keys are pressed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tmux = program("tmux")
+        # Short: a socket's path has at most 107 bytes (unix(7)).
+        self._sockets = tempfile.mkdtemp(prefix="cf-")
+        folder.mkdir()
+        self._env = {
+            **{name: value for name, value in os.environ.items() if name not in ("TMUX", "EDITOR", "VISUAL")},
+            "HOME": str(folder),
+            "LC_ALL": "C.UTF-8",
+            "TERM": "xterm-256color",
+        }
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run("kill-server", check=False)
+        shutil.rmtree(self._sockets)
+
+    def open(self, *words: str | Path, cwd: Path) -> None:
+        """Run a program in a window of 120 columns and 30 lines."""
+        self._run("new-session", "-d", "-x", "120", "-y", "30", "-c", str(cwd), *map(str, words))
+
+    def wait_shown(self, text: str) -> None:
+        """Return once the program shows this."""
+        try:
+            wait_for(lambda: text in self.screen)
+        except AssertionError:
+            pytest.fail(f"{text!r} is not shown, but this is:\n{self.screen}")
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by tmux's names for them."""
+        self._run("send-keys", *keys)
+
+    def type(self, text: str) -> None:
+        """Type text as it is."""
+        self._run("send-keys", "-l", text)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the window larger or smaller."""
+        self._run("resize-window", "-x", str(columns), "-y", str(lines))
+
+    def wait_closed(self) -> None:
+        """Return once the program has ended, and tmux with it."""
+        wait_for(lambda: self._run("has-session", check=False).returncode != 0, "the editor does not end")
+
+    @property
+    def screen(self) -> str:
+        """The lines that are shown now."""
+        return self._run("capture-pane", "-p", check=False).stdout
+
+    def _run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [self._tmux, "-S", f"{self._sockets}/s", "-f", os.devnull, *words],
+            env=self._env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"tmux {words}: {done.stderr}"
+        return done
