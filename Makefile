@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test lint format bench picture lock clean
+.PHONY: demo test test-long lint format bench picture lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -22,6 +22,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
+
+# The watcher's bursts and its random life at full length.
+test-long: $(STAMP)
+	CATFLAP_TEST_LONG=1 $(BIN)/python -m pytest -n auto tests/test_watch_stress.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -40,7 +40,8 @@ has_started() { [ "${20}" = "$started" ]; }
 line=
 { read -r watcher started <"$home/seen$common_dir/watched" && read -r line <"/proc/$watcher/stat"; } 2>/dev/null
 if [ -n "$line" ] && has_started ${line##*) }; then
-  { : >"$home/seen$git_dir/note"; } 2>/dev/null && exit $catflap_status
+  # Not `:`, a special builtin: where the folder is not there yet, its redirection would end this shell (POSIX, 2.8.1).
+  { true >"$home/seen$git_dir/note"; } 2>/dev/null && exit $catflap_status
 fi
 
 # What binds git to this repository must not reach the git that catflap runs.

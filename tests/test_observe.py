@@ -256,3 +256,21 @@ def test_a_change_of_a_text_that_says_nothing_new_writes_nothing(repo: Repo, hom
         repo.commit("the body only")
         assert connection.execute("SELECT announced FROM announced ORDER BY wp_id").fetchall() == rows
     assert len(events()) == count
+
+
+def test_what_a_checkout_under_way_has_put_there_was_not_left_out_of_a_commit(tmp_path: Path) -> None:
+    repo = planned(tmp_path / "project")
+    repo.git("branch", "other")
+    repo.install("--no-hooks")
+    repo.lane("doing")
+    lock = repo.path / ".git" / "index.lock"
+    # git switch writes the files and the index, which it locks meanwhile, and moves HEAD only then.
+    repo.git("read-tree", "other")
+    repo.git("checkout-index", "-q", "-f", "-a")
+    lock.touch()
+    repo.observe()
+    assert told() == []
+    lock.unlink()
+    repo.git("switch", "-q", "other")
+    repo.observe()
+    assert told() == ["planned>doing"]

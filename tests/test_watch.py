@@ -103,6 +103,20 @@ def test_worktrees_are_picked_up_and_let_go(repo: Repo, watch: Watch, tmp_path: 
         wait_told(["planned>doing", "WP02 planned>doing"])
 
 
+def test_a_worktree_whose_folder_is_taken_away_is_let_go_and_found_again(
+    repo: Repo, watch: Watch, tmp_path: Path
+) -> None:
+    agent = Repo(tmp_path / "agent")
+    repo.git("worktree", "add", "-q", "-b", "agent", agent.path)
+    with watch:
+        agent.path.rename(tmp_path / "moved")
+        wait_for(lambda: watch.lines[-1] == "watching 1 worktrees of 1 repositories")
+        repo.git("worktree", "repair", tmp_path / "moved")
+        wait_for(lambda: watch.lines[-1] == "watching 2 worktrees of 1 repositories")
+        Repo(tmp_path / "moved").write(lane="doing")
+        wait_told(["planned>doing"])
+
+
 def test_a_repository_is_watched_from_its_install_on(repo: Repo, watch: Watch, tmp_path: Path) -> None:
     other = planned(tmp_path / "other")
     with watch:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,7 +41,7 @@ class FolderWatch(Protocol):
 
 
 def folder_watch(post: Post, *, platform: str = sys.platform) -> FolderWatch:
-    """The best that this system has."""
+    """The best that this system has. Raises: OutOfWatches."""
     if platform == "linux":
         return InotifyWatch(post)
     from watchdog.observers import Observer
@@ -73,20 +75,25 @@ class InotifyWatch:
             | flags.IN_DONT_FOLLOW
         )
         self._post = post
+        self._lock = threading.Lock()
         self._folders: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._id = CallbackId(id(self))
-        self._inotify = InotifyFD()
+        try:
+            self._inotify = InotifyFD()
+        except OSError as error:  # EMFILE, by inotify_init(2)
+            hint = "raise it: sudo sysctl fs.inotify.max_user_instances=1024"
+            raise OutOfWatches("watch", why=error.strerror or str(error), hint=hint) from error
         self._inotify.start()
 
     def watch_only(self, folders: Mapping[str, Kind]) -> None:
-        # A copy: watchdog's thread drops folders that are deleted meanwhile.
-        for folder, wd in list(self._folders.items()):
-            if folder not in folders:
-                self._forget(wd)
-        for folder in folders:
-            if folder not in self._folders:
-                self._add(folder)
+        with self._lock:
+            for folder, wd in list(self._folders.items()):
+                if folder not in folders:
+                    self._forget(wd)
+            for folder in folders:
+                if folder not in self._folders:
+                    self._add(folder)
 
     def is_alive(self) -> bool:
         return self._inotify.is_alive()
@@ -98,9 +105,12 @@ class InotifyWatch:
 
     def _add(self, folder: str) -> None:
         try:
-            wd = self._inotify.add_callback(os.fsencode(folder), self._mask, self, self._id)
+            with warnings.catch_warnings():
+                # A folder that was moved is watched already, under its old name, until we hear of its move.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                wd = self._inotify.add_callback(os.fsencode(folder), self._mask, self, self._id)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EMFILE):
+            if error.errno == errno.ENOSPC:
                 raise OutOfWatches(
                     "watch",
                     where=folder,
@@ -128,16 +138,21 @@ class InotifyWatch:
     # -- called by watchdog's thread
 
     def on_event(self, event: object) -> None:
-        folder = self._names.get(event.wd)  # type: ignore[attr-defined]
-        if folder is None:
-            return
-        if event.is_move_self:  # type: ignore[attr-defined]
-            self._drop(event.wd)  # type: ignore[attr-defined]
+        with self._lock:
+            folder = self._names.get(event.wd)  # type: ignore[attr-defined]
+            if folder is None:
+                return
+            if event.is_move_self:  # type: ignore[attr-defined]
+                # What lies below moved with it, which nobody says: another folder may have that name now.
+                for name, wd in list(self._folders.items()):
+                    if name == folder or name.startswith(folder + os.sep):
+                        self._forget(wd)
         self._post(folder, os.fsdecode(event.name))  # type: ignore[attr-defined]
 
     def on_watch_deleted(self, wd: int) -> None:
-        folder = self._names.get(wd)
-        self._drop(wd)
+        with self._lock:
+            folder = self._names.get(wd)
+            self._drop(wd)
         if folder is not None:
             self._post(folder, "")
 

@@ -93,6 +93,12 @@ def run() -> None:
         del sys.argv[1]
         hook.run()
         return
+    if sys.argv[1:] == ["watch"]:
+        # A watcher stays for days: Typer and Rich, 11 MB, stay outside.
+        with Boundary():
+            from catflap.commands.watch import watch
+
+            sys.exit(watch(()))
     with Boundary():
         from catflap.commandline import app
 

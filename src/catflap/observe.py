@@ -7,11 +7,12 @@ states, base, cursor, trace. A crash leaves all of it or none, and the next obse
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from sqlite3 import Connection
 
-from catflap import ledger, queue
+from catflap import ledger, queue, worktree
 from catflap.announced import Ledger
 from catflap.base import Base
 from catflap.clock import LamportClock
@@ -60,6 +61,7 @@ class Gathered:
     changes: list[list[WPChange]]
     features: dict[str, FeatureMeta]
     strangers: dict[str, dict[Key, Facts]]
+    is_in_hook: bool
 
 
 def observe_head(
@@ -110,7 +112,7 @@ def _gather(connection: Connection, project: Project, reader: TreeReader, readin
             features[slug] = reader.meta(step.new_tree, slug)
             if reader.has_feature(step.old_trees[0], slug):
                 strangers[slug] = reader.feature(step.old_trees[0], slug)
-    return Gathered(reading, steps, _mark_restored(steps, changes), features, strangers)
+    return Gathered(reading, steps, _mark_restored(steps, changes), features, strangers, is_in_hook=bool(hook))
 
 
 def _write_moves(
@@ -152,6 +154,9 @@ def _write_moves(
         if outcome.waiting:
             break
         left_out += out
+    if left_out and not gathered.is_in_hook and worktree.is_arriving(view, time.time()):
+        # What looks left out may be what a checkout that is under way has put there: look when HEAD has moved.
+        return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     outcome.told = record(connection, clock, project, judged, told, branch=branch_of(cursor.ref))
     _write_view(connection, project, view, cursor, base.after_moves(cursor.head, left_out), rows)
     outcome.is_quiet = not outcome.waiting and cursor.rebase is None

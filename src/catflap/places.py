@@ -27,6 +27,7 @@ class Kind(StrEnum):
     GIT = "the git dir"
     LOGS = "the reflogs"
     WORKTREES = "the linked worktrees"
+    LINK = "a linked worktree's git dir, whose folder may not be there now"
     NOTES = "the hooks' notes"
     HOME = "what is registered"
 
@@ -49,7 +50,9 @@ def folders_of(view: View, home: str) -> dict[str, Kind]:
     found = {view.worktree: Kind.ROOT, view.git_dir: Kind.GIT, notes_folder(home, view.git_dir): Kind.NOTES}
     found[os.path.join(view.git_dir, "logs")] = Kind.LOGS
     if view.git_dir == view.common_dir:
-        found[os.path.join(view.common_dir, "worktrees")] = Kind.WORKTREES
+        links = os.path.join(view.common_dir, "worktrees")
+        found[links] = Kind.WORKTREES
+        found.update(dict.fromkeys(_subfolders(links), Kind.LINK))
     specs = os.path.join(view.worktree, git.SPECS)
     if os.path.isdir(specs) and not os.path.islink(specs):
         found[specs] = Kind.SPECS
@@ -80,13 +83,15 @@ def meaning(kind: Kind, name: str) -> Meaning:
         case Kind.GIT:
             if name in _MOVES:
                 return Meaning.MOVES
-            if name in ("logs", "worktrees"):
+            if name in ("logs", "worktrees", "gitdir"):
                 return Meaning.VIEWS
             return Meaning.FILES if name == "index" or name in UNDER_WAY else Meaning.NOTHING
         case Kind.LOGS:
             return Meaning.MOVES if name == "HEAD" else Meaning.NOTHING
         case Kind.WORKTREES:
             return Meaning.VIEWS
+        case Kind.LINK:
+            return Meaning.VIEWS if name == "gitdir" else Meaning.NOTHING
         case Kind.HOME:
             return Meaning.VIEWS if name == CHANGED else Meaning.NOTHING
         case _:

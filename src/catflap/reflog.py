@@ -14,6 +14,8 @@ from catflap import git
 from catflap.cursor import Cursor
 from catflap.moves import Entry, Move, OpenRebase, Rule, conclude, fold, is_zero, parse_reflog
 
+START_S = 3.0
+"""A rebase whose state directory is not there this long after its start is over."""
 _READ_BACK = 1 << 16
 
 
@@ -62,10 +64,14 @@ def is_rebasing(view: git.View) -> bool:
 def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) -> Reading:
     """The moves of this view since ``cursor``; ``hook``: the name and arguments of the hook that runs."""
     entries, is_continued = _new_entries(view, cursor)
+    moves, rebase = fold(entries, cursor.rebase)
+    if rebase is not None and _is_over(view, hook, rebase):
+        # git writes the finish before its state directory goes: it may have come since we read.
+        entries, is_continued = _new_entries(view, cursor)
+        moves, rebase = fold(entries, cursor.rebase)
     if not is_continued:
         return _read_another(view, cursor, hook)
-    moves, rebase = fold(entries, cursor.rebase)
-    if rebase is not None and _is_over(view, hook):
+    if rebase is not None and _is_over(view, hook, rebase):
         moves.append(conclude(_true_start(view, rebase)))
         rebase = None
     last = entries[-1] if entries else None
@@ -80,18 +86,37 @@ def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) ->
     )
     if not entries and not moves and rebase is None:
         # Nothing new, or a repository that keeps no reflog (core.logAllRefUpdates=false): HEAD itself tells.
-        return _without_reflog(view, cursor, replace(end, head=_head(view) or cursor.head), hook)
+        head = _head(view) or cursor.head
+        if head != cursor.head and _new_entries(view, cursor)[0]:
+            return read_since(view, cursor, hook=hook)  # git writes the reflog before HEAD: it moved since we read
+        return _without_reflog(view, cursor, replace(end, head=head), hook)
     after = [_cursor_after(move, entries, cursor, end) for move in moves]
     return Reading(start=cursor, moves=moves, after=[*after[:-1], end] if after else [], end=end)
 
 
-def _is_over(view: git.View, hook: tuple[str, ...]) -> bool:
+def _is_over(view: git.View, hook: tuple[str, ...], rebase: OpenRebase) -> bool:
     """Whether a rebase without a finish entry is over: a detached one writes none, and with --apply post-rewrite runs
     before it is written. In post-checkout the state directory of --apply does not exist yet.
     """
     if hook[:2] == ("post-rewrite", "rebase"):
         return True
-    return hook[:1] != ("post-checkout",) and not is_rebasing(view)
+    return hook[:1] != ("post-checkout",) and not is_rebasing(view) and not _is_starting(view, rebase)
+
+
+def _is_starting(view: git.View, rebase: OpenRebase) -> bool:
+    """Whether a rebase that shows no step yet may be one with --apply before its state directory exists.
+
+    It writes its start, then all patches into ``rebased-patches``, and only then makes the directory (git 2.39).
+    """
+    if rebase.new != rebase.onto:
+        return False
+    if os.path.exists(os.path.join(view.git_dir, "rebased-patches")):
+        return True
+    try:
+        started_at = os.stat(_path(view)).st_mtime
+    except FileNotFoundError:  # another ref backend: whole seconds will do
+        started_at = rebase.at
+    return 0 <= time.time() - started_at < START_S
 
 
 def _true_start(view: git.View, rebase: OpenRebase) -> OpenRebase:

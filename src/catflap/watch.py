@@ -45,8 +45,8 @@ LOCK_WAIT_S = 1.0
 """How long a look waits for another process's lock: within two seconds of SIGTERM the watcher must be gone."""
 JUMP_S = 2.0
 """A wall clock that went this much further than the monotonic one: the machine slept."""
-_MARGIN_S = 0.005
-"""A file is settled SETTLE_S after it changed, and its event comes a moment after that."""
+_MARGIN_S = 0.001
+"""A file is settled SETTLE_S after it changed; the wall clock and ours may drift by less than this meanwhile."""
 RESTART = 75
 """The exit code that asks a service manager to start the new version (EX_TEMPFAIL in sysexits.h)."""
 _log = logging.getLogger("catflap.watch")
@@ -190,9 +190,11 @@ class Watcher:
         self._stale.clear()
         self._folders = {seen.changes_folder(str(self._home)): ("", Kind.HOME)}
         for git_dir, one in self._views.items():
-            os.makedirs(seen.notes_folder(str(self._home), git_dir), mode=0o700, exist_ok=True)
+            with contextlib.suppress(OSError):  # a full disk: then no notes come from there, and hooks do the work
+                os.makedirs(seen.notes_folder(str(self._home), git_dir), mode=0o700, exist_ok=True)
             for folder, kind in folders_of(one.view, str(self._home)).items():
-                self._folders.setdefault(folder, (git_dir, kind))
+                if kind is not Kind.LINK or folder not in self._folders:
+                    self._folders[folder] = (git_dir, kind)
         try:
             self._ask_for(is_polled=False)
         except OutOfWatches as error:
@@ -207,11 +209,13 @@ class Watcher:
         folders: Mapping[str, Kind] = {
             folder: kind
             for folder, (git_dir, kind) in self._folders.items()
-            if (git_dir in self._views and self._views[git_dir].is_polled) is is_polled
+            if (self._views[git_dir].is_polled if git_dir in self._views else self._is_polling) is is_polled
         }
+        if not folders:
+            if (unused := self._watches.pop(is_polled, None)) is not None:
+                unused.close()
+            return
         if is_polled not in self._watches:
-            if not folders:
-                return
             make = polling_watch if is_polled else folder_watch
             self._watches[is_polled] = make(lambda folder, name: self._posts.put((folder, name)))
         self._watches[is_polled].watch_only(folders)
@@ -223,9 +227,11 @@ class Watcher:
         wanted = {one.view.common_dir for one in self._views.values()} - failing if process is not None else set()
         for common_dir in self._marked - wanted:
             seen.unmark_watched(str(self._home), common_dir)
-        for common_dir in wanted:
-            seen.mark_watched(str(self._home), common_dir, str(process))
-        self._marked = wanted
+        self._marked &= wanted
+        for common_dir in wanted - self._marked:
+            with contextlib.suppress(OSError):  # a full disk: hooks do the work themselves until there is room
+                seen.mark_watched(str(self._home), common_dir, str(process))
+                self._marked.add(common_dir)
 
     def _is_seeing(self) -> bool:
         """False once a thread that should see changes has died; it is replaced at the reload that follows."""
@@ -313,7 +319,8 @@ class Watcher:
         if not is_passing and view.git_dir in self._views:
             self._failing.add(view.git_dir)
             self._mark()
-        self._is_reload_wanted = not os.path.isdir(view.git_dir)
+        if not (os.path.isdir(view.git_dir) and os.path.isdir(view.worktree)):
+            self._is_reload_wanted = True
         self._agenda.ask(view.git_dir, time.monotonic() + RETRY_S)
 
     def _reconcile(self) -> None:

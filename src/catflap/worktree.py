@@ -129,6 +129,20 @@ def is_under_way(view: View) -> bool:
     return any(os.path.exists(os.path.join(view.git_dir, name)) for name in UNDER_WAY)
 
 
+def is_arriving(view: View, now_s: float) -> bool:
+    """Whether git may be bringing files here whose HEAD is yet to move: it locks, or has just written, the index.
+
+    A checkout writes the files, then the index, then HEAD with its reflog (git 2.39).
+    """
+    if os.path.exists(os.path.join(view.git_dir, "index.lock")):
+        return True
+    try:
+        written_at = os.stat(os.path.join(view.git_dir, "index")).st_mtime
+    except FileNotFoundError:  # nothing was ever added
+        return False
+    return 0 <= now_s - written_at < SETTLE_S
+
+
 def unsettled_for(found: Found, now: float, *, quiet_s: float) -> float:
     """Seconds until the file has been quiet for ``quiet_s``; 0 when it is. A date in the future counts as quiet."""
     age = now - found.changed_at
