@@ -39,6 +39,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m bench.hook
 	$(BIN)/python -m bench.emit
+	$(BIN)/python -m bench.watch
 
 # README's picture, drawn from a run of the demo.
 picture: $(STAMP)
