@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,15 @@ class Life(Repo):
     def told(self) -> list[str]:
         """Every event of this repository, whatever its kind, in short."""
         return told_by_folder().get(self.path.name, [])
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """The watcher sees nothing before all of the body is done, however slow this machine is."""
+        os.kill(self.watch.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.watch.pid, signal.SIGCONT)
 
     def diverge(self, *, mine: str = "doing", theirs: str | None = None) -> Iterator[Step]:
         """A branch topic with my lane change on it, and another commit on main; topic is checked out."""
@@ -210,14 +220,22 @@ def ways(case: Callable[..., Iterator[Step]], *names: str) -> list[Case]:
 
 def has_read(view: Repo) -> bool:
     """Whether all that HEAD did in this worktree was read, and put down."""
-    git_dir = view.git("rev-parse", "--absolute-git-dir").stdout.strip()
+    git_dir = _git_dir(view.path)
     with closing(sqlite3.connect(Path(os.environ["SPEC_KITTY_HOME"]) / "queue.db")) as connection:
         row = connection.execute("SELECT cursor FROM view WHERE git_dir = ?", (git_dir,)).fetchone()
     if row is None:
         return False
     cursor = json.loads(row[0])
     log = Path(git_dir, "logs", "HEAD")
+    head = Path(git_dir, "HEAD").read_text("utf-8").strip()
+    if cursor["ref"] != (head.removeprefix("ref: ") if head.startswith("ref: ") else ""):
+        return False
     return bool(cursor["offset"] == log.stat().st_size if log.exists() else cursor["head"] == view.head())
+
+
+@cache
+def _git_dir(worktree: Path) -> str:
+    return Repo(worktree).git("rev-parse", "--absolute-git-dir").stdout.strip()
 
 
 def _name(case: Case) -> str:

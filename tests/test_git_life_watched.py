@@ -42,7 +42,7 @@ def test_01_install_tells_nothing_and_names_backfill(lives: Lives) -> None:
     lives.drive((life, quiet))
 
 
-def test_02_an_edit_is_told_at_the_save_and_not_at_the_commit(lives: Lives) -> None:
+def test_02_03_an_edit_is_told_once_settled_and_not_at_the_commit(lives: Lives) -> None:
     def saved(life: Life) -> Iterator[Step]:
         life.write(lane="doing")
         yield "planned>doing"
@@ -54,11 +54,7 @@ def test_02_an_edit_is_told_at_the_save_and_not_at_the_commit(lives: Lives) -> N
         yield "planned>doing"
         yield LOOKED
 
-    lives.run(saved, committed_at_once)
-
-
-def test_03_two_edits_before_one_commit_are_both_told_if_each_settled(lives: Lives) -> None:
-    def settled(life: Life) -> Iterator[Step]:
+    def twice(life: Life) -> Iterator[Step]:
         life.write(lane="doing")
         yield "planned>doing"
         life.write(lane="for_review")
@@ -66,18 +62,19 @@ def test_03_two_edits_before_one_commit_are_both_told_if_each_settled(lives: Liv
         life.commit()
         yield READ
 
-    def hasty(life: Life) -> Iterator[Step]:
-        life.write(lane="doing")
-        life.write(lane="for_review")
+    def twice_in_haste(life: Life) -> Iterator[Step]:
+        with life.unseen():
+            life.write(lane="doing")
+            life.write(lane="for_review")
         yield "planned>for_review"
         life.commit()
         yield READ
 
-    lives.run(settled, hasty)
+    lives.run(saved, committed_at_once, twice, twice_in_haste)
 
 
-def test_04_an_edit_restored_is_told_and_taken_back_if_both_settled(lives: Lives) -> None:
-    def settled(life: Life) -> Iterator[Step]:
+def test_04_16_an_edit_restored_or_stashed_is_told_as_taken_back_if_that_lasts(lives: Lives) -> None:
+    def restored(life: Life) -> Iterator[Step]:
         life.write(lane="doing")
         yield "planned>doing"
         life.git("checkout", "--", ".")
@@ -86,12 +83,39 @@ def test_04_an_edit_restored_is_told_and_taken_back_if_both_settled(lives: Lives
         life.commit()
         yield READ
 
-    def hasty(life: Life) -> Iterator[Step]:
-        life.write(lane="doing")
-        life.git("checkout", "--", ".")
+    def restored_in_haste(life: Life) -> Iterator[Step]:
+        with life.unseen():
+            life.write(lane="doing")
+            life.git("checkout", "--", ".")
         yield LOOKED
 
-    lives.run(settled, hasty)
+    def stashed_for_a_moment(life: Life) -> Iterator[Step]:
+        life.write(lane="doing")
+        yield "planned>doing"
+        life.git("stash", "-q")
+        yield LOOKED
+        life.git("stash", "pop", "-q")
+        yield LOOKED
+        life.commit()
+        yield READ
+
+    def stashed_for_long(life: Life) -> Iterator[Step]:
+        life.write(lane="doing")
+        yield "planned>doing"
+        life.git("stash", "-q")
+        yield "doing>planned"
+        life.git("stash", "pop", "-q")
+        yield "planned>doing"
+
+    def stashed_unseen(life: Life) -> Iterator[Step]:
+        with life.unseen():
+            life.write(lane="doing")
+            life.git("stash", "-q")
+        yield LOOKED
+        life.git("stash", "pop", "-q")
+        yield "planned>doing"
+
+    lives.run(restored, restored_in_haste, stashed_for_a_moment, stashed_for_long, stashed_unseen)
 
 
 WITHOUT_MEANING = {
@@ -117,35 +141,6 @@ def test_05_a_change_without_meaning_is_nothing(lives: Lives) -> None:
 
 
 # -- 16 and 17: edits that tools take away for a while
-
-
-def test_16_a_stash_and_its_pop(lives: Lives) -> None:
-    def soon(life: Life) -> Iterator[Step]:
-        life.write(lane="doing")
-        yield "planned>doing"
-        life.git("stash", "-q")
-        yield LOOKED
-        life.git("stash", "pop", "-q")
-        yield LOOKED
-        life.commit()
-        yield READ
-
-    def late(life: Life) -> Iterator[Step]:
-        life.write(lane="doing")
-        yield "planned>doing"
-        life.git("stash", "-q")
-        yield "doing>planned"
-        life.git("stash", "pop", "-q")
-        yield "planned>doing"
-
-    def unseen(life: Life) -> Iterator[Step]:
-        life.write(lane="doing")
-        life.git("stash", "-q")
-        yield LOOKED
-        life.git("stash", "pop", "-q")
-        yield "planned>doing"
-
-    lives.run(soon, late, unseen)
 
 
 STASHING = """#!/bin/sh

@@ -136,6 +136,73 @@ def test_a_file_in_the_middle_of_a_conflict_says_nothing(repo: Repo) -> None:
     assert told() == [*before, "WP02 planned>doing"]
 
 
+# -- several worktrees, none of them looked at
+
+
+OFF = ("-c", "core.hooksPath=/dev/null")
+
+
+def agents(repo: Repo, tmp_path: Path, count: int) -> list[Repo]:
+    found = []
+    for number in range(1, count + 1):
+        repo.git("worktree", "add", "-q", "-b", f"agent{number}", tmp_path / f"agent{number}")
+        found.append(Repo(tmp_path / f"agent{number}"))
+    return found
+
+
+def unseen(repo: Repo, lane: str, wp_id: str = "WP01") -> None:
+    """A commit that no hook tells."""
+    repo.write(wp_id, lane)
+    repo.git("add", "-A")
+    repo.git(*OFF, "commit", "-q", "-m", f"{wp_id} to {lane}")
+
+
+@pytest.mark.parametrize("way", [["--ff-only"], ["--no-ff", "--no-edit"]], ids=["ff", "no-ff"])
+@pytest.mark.parametrize("by", ["observe", "hook"])
+def test_what_a_worktree_committed_is_told_before_the_merge_that_brings_it(
+    repo: Repo, tmp_path: Path, way: list[str], by: str
+) -> None:
+    (agent,) = agents(repo, tmp_path, 1)
+    unseen(agent, "doing")
+    unseen(agent, "for_review")
+    unseen(agent, "planned", "WP05")
+    if by == "observe":
+        repo.git(*OFF, "merge", "-q", *way, "agent1")
+        repo.observe()
+    else:
+        repo.git("merge", "-q", *way, "agent1")
+    assert told(statuses_only=False) == ["planned>doing", "doing>for_review", "WP05 created"]
+    repo.observe()
+    assert len(events()) == 3
+
+
+def test_worktrees_that_brought_each_others_work_tell_each_change_once(repo: Repo, tmp_path: Path) -> None:
+    one, two = agents(repo, tmp_path, 2)
+    unseen(one, "doing", "WP01")
+    two.git(*OFF, "merge", "-q", "--no-edit", "agent1")
+    unseen(two, "for_review", "WP01")
+    unseen(repo, "doing", "WP02")
+    one.git(*OFF, "merge", "-q", "--no-edit", "agent2")
+    one.git(*OFF, "merge", "-q", "--no-edit", "main")
+    unseen(one, "done", "WP01")
+    repo.git(*OFF, "merge", "-q", "--no-edit", "agent1")
+    unseen(repo, "for_review", "WP02")
+    repo.observe()
+    assert [step for step in told() if "WP02" not in step] == ["planned>doing", "doing>for_review", "for_review>done"]
+    assert [step for step in told() if "WP02" in step] == ["WP02 planned>doing", "WP02 doing>for_review"]
+
+
+def test_a_damaged_worktree_does_not_stop_the_others(repo: Repo, tmp_path: Path) -> None:
+    one, two = agents(repo, tmp_path, 2)
+    unseen(one, "doing")
+    unseen(two, "doing", "WP02")
+    oid = two.head("HEAD^{tree}")
+    (repo.path / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+    done = repo.git("merge", "-q", "--no-edit", "agent1")
+    assert done.stderr == ""
+    assert told() == ["planned>doing"]
+
+
 # -- the queue is full
 
 

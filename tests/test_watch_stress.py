@@ -233,7 +233,8 @@ class Life:
         count = sum(map(len, self.model.told.values()))
         with suppress(AssertionError):  # what is missing says more
             wait_for(lambda: sum(map(len, self.told().values())) >= count)
-        assert self.told() == self.model.told
+        told, model = self.told(), self.model.told
+        assert {wp: (told.get(wp), model.get(wp)) for wp in {*told, *model} if told.get(wp) != model.get(wp)} == {}
         self.taken += take_events(self.home)
 
     def told(self) -> dict[str, list[str]]:

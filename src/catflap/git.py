@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO
@@ -48,18 +49,27 @@ def environment() -> dict[str, str]:
     return found
 
 
+@contextmanager
+def _starting_in(folder: str) -> Iterator[None]:
+    """Turn what can keep a process from starting into GitFailed: no git on PATH, or the folder is gone."""
+    try:
+        yield
+    except OSError as error:
+        is_there = os.path.isdir(folder)
+        hint = "is git installed and on PATH?" if is_there else "was the worktree removed?"
+        raise GitFailed("run git", where=f"in {folder}", why=str(error), hint=hint) from error
+
+
 def ask(cwd: str, *args: str, ok: Sequence[int] = (0,), index: str | None = None) -> str:
     """What ``git ARGS`` prints when run in ``cwd``; ``index`` names another index file than the usual one.
 
     Raises: GitFailed with git's own last words, when it ends with a code that is not in ``ok``.
     """
     env = environment() | ({"GIT_INDEX_FILE": index} if index is not None else {})
-    try:
+    with _starting_in(cwd):
         done = subprocess.run(
             ["git", *args], cwd=cwd, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False
         )
-    except OSError as error:  # no git on PATH, or no such folder
-        raise GitFailed("run git", where=f"in {cwd}", why=str(error), hint="is git installed and on PATH?") from error
     if done.returncode not in ok:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         why = words[-1] if words else f"exit code {done.returncode}"
@@ -132,7 +142,8 @@ class Objects:
         if self._process is not None:
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(BrokenPipeError):  # git has ended already: the question it did not take is void
+                        pipe.close()
             self._process.wait()
             self._process = None
 
@@ -184,14 +195,15 @@ class Objects:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            self._process = subprocess.Popen(
-                ["git", f"--git-dir={self._git_dir}", "cat-file", "--batch"],
-                cwd=self._git_dir,
-                env=environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
+            with _starting_in(self._git_dir):
+                self._process = subprocess.Popen(
+                    ["git", f"--git-dir={self._git_dir}", "cat-file", "--batch"],
+                    cwd=self._git_dir,
+                    env=environment(),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
         return self._process
 
 
@@ -199,14 +211,15 @@ def diff_trees(git_dir: str, pairs: Sequence[tuple[str, str]]) -> list[list[Diff
     """For each pair of trees what differs under kitty-specs/, in one process whatever the number of pairs."""
     if not pairs:
         return []
-    done = subprocess.run(
-        ["git", f"--git-dir={git_dir}", "diff-tree", "--stdin", "-r", "--raw", "-z", "--no-renames", "--", SPECS],
-        cwd=git_dir,
-        env=environment(),
-        input="".join(f"{old} {new}\n" for old, new in pairs).encode("ascii"),
-        capture_output=True,
-        check=False,
-    )
+    with _starting_in(git_dir):
+        done = subprocess.run(
+            ["git", f"--git-dir={git_dir}", "diff-tree", "--stdin", "-r", "--raw", "-z", "--no-renames", "--", SPECS],
+            cwd=git_dir,
+            env=environment(),
+            input="".join(f"{old} {new}\n" for old, new in pairs).encode("ascii"),
+            capture_output=True,
+            check=False,
+        )
     if done.returncode != 0:
         why = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
         raise GitFailed("compare trees", where=f"in {git_dir}", why=why, hint="try it: git fsck")

@@ -52,10 +52,10 @@ def say(text: str) -> None:
 def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree: str) -> None:
     """Observe the view after git ran the hook ``name``. ``place``: its git dir, common dir and working tree."""
     from catflap import seen
+    from catflap.catchup import observe_moves
     from catflap.clock import LamportClock
     from catflap.database import explained, open_database
     from catflap.git import View
-    from catflap.observe import observe_head
 
     folder = home()
     view = View(*place)
@@ -64,7 +64,7 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
     try:
         clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=WAIT_S)
         with explained(folder / "queue.db"):
-            outcome = observe_head(connection, clock, view, hook=(name, *args), wait_s=WAIT_S)
+            outcome = observe_moves(connection, clock, view, hook=(name, *args), wait_s=WAIT_S)
     finally:
         connection.close()
         if outcome is not None and outcome.is_quiet:

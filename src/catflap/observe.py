@@ -53,7 +53,8 @@ class Outcome:
 class Gathered:
     """All that git says about a reading, found before the database is locked.
 
-    ``strangers`` are features that were there before but that nobody told us of, whole.
+    ``strangers`` are features that were there before but that nobody told us of, whole; ``head`` is where HEAD is now,
+    which may be further than the moves that are read.
     """
 
     reading: Reading
@@ -61,15 +62,23 @@ class Gathered:
     changes: list[list[WPChange]]
     features: dict[str, FeatureMeta]
     strangers: dict[str, dict[Key, Facts]]
+    head: str
     is_in_hook: bool
 
 
 def observe_head(
-    connection: Connection, clock: LamportClock, view: View, *, hook: tuple[str, ...] = (), wait_s: float = 10.0
+    connection: Connection,
+    clock: LamportClock,
+    view: View,
+    *,
+    hook: tuple[str, ...] = (),
+    wait_s: float = 10.0,
+    limit: int | None = None,
 ) -> Outcome | None:
     """Tell what HEAD's moves since the last look did by hand; None when the repository is not registered.
 
-    ``hook`` is the name and the arguments of the git hook that runs, ``wait_s`` the longest wait for a lock.
+    ``hook`` is the name and the arguments of the git hook that runs, ``wait_s`` the longest wait for a lock,
+    ``limit`` how many moves to read at the most.
 
     Raises: GitFailed, DatabaseBusy, DatabaseUnusable, ClockBusy, ClockUnwritable; then nothing has changed.
     """
@@ -84,7 +93,8 @@ def observe_head(
             return Outcome(is_quiet=cursor.rebase is None)
         with Objects(view.git_dir) as objects:
             reader = TreeReader(view, objects)
-            gathered = _gather(connection, project, reader, reading, hook[0] if hook else "")
+            asked = reading.up_to(limit) if limit is not None else reading
+            gathered = _gather(connection, project, reader, asked, hook[0] if hook else "", reading.end.head)
             if any(gathered.changes):
                 # The clock's lock takes 50 ms to import: not while others wait for the database.
                 importlib.import_module("filelock")
@@ -94,7 +104,9 @@ def observe_head(
     return Outcome(is_quiet=False)  # others observe this very view all the time: they tell it
 
 
-def _gather(connection: Connection, project: Project, reader: TreeReader, reading: Reading, hook: str) -> Gathered:
+def _gather(
+    connection: Connection, project: Project, reader: TreeReader, reading: Reading, hook: str, head: str
+) -> Gathered:
     steps = [reader.step(move, hook=hook) for move in reading.moves]
     found = iter(
         reader.changes(
@@ -112,7 +124,7 @@ def _gather(connection: Connection, project: Project, reader: TreeReader, readin
             features[slug] = reader.meta(step.new_tree, slug)
             if reader.has_feature(step.old_trees[0], slug):
                 strangers[slug] = reader.feature(step.old_trees[0], slug)
-    return Gathered(reading, steps, _mark_restored(steps, changes), features, strangers, is_in_hook=bool(hook))
+    return Gathered(reading, steps, _mark_restored(steps, changes), features, strangers, head, is_in_hook=bool(hook))
 
 
 def _write_moves(
@@ -141,7 +153,7 @@ def _write_moves(
         context = Context(
             rule=step.move.rule, at=iso(step.move.at), branch=branch_of(reading.end.ref), features=gathered.features
         )
-        kept, out = _without_left_out(context, changes, told, base, reader.tree(reading.end.head))
+        kept, out = _without_left_out(context, changes, told, base, reader.tree(gathered.head))
         inference = infer(context, kept, told)
         if len(inference.drafts) > free:
             outcome.waiting = len(inference.drafts)

@@ -31,6 +31,20 @@ class Reading:
     after: list[Cursor]
     end: Cursor
 
+    def up_to(self, count: int) -> Reading:
+        """The first ``count`` moves alone; the others are read again by the next reading."""
+        if count >= len(self.moves):
+            return self
+        return Reading(self.start, self.moves[:count], self.after[:count], self.after[count - 1])
+
+
+def has_entries(git_dir: str, cursor: Cursor) -> bool:
+    """Whether the reflog file has grown since ``cursor``, or is another: a quick question before a reading."""
+    try:
+        return os.stat(os.path.join(git_dir, "logs", "HEAD")).st_size != cursor.offset
+    except FileNotFoundError:  # no reflog, or not in a file
+        return False
+
 
 def first_cursor(view: git.View) -> Cursor:
     """The cursor before the first entry of the reflog: the tree of that entry is the base of a view never seen."""

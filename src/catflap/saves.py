@@ -9,6 +9,7 @@ from sqlite3 import Connection
 
 from catflap import git, ledger, queue, seen, worktree
 from catflap.base import Base, log_row, wp_row
+from catflap.catchup import observe_moves
 from catflap.clock import LamportClock
 from catflap.database import write_transaction
 from catflap.drafts import Context, WPChange
@@ -20,7 +21,7 @@ from catflap.instants import iso
 from catflap.lanelog import log_path
 from catflap.ledger import BaseRow, Project, ViewState
 from catflap.moves import Move, Rule, is_zero
-from catflap.observe import Outcome, observe_head, what_fits
+from catflap.observe import Outcome, what_fits
 from catflap.outbox import Judged, begin, branch_of, record
 from catflap.trees import Logs, TreeReader
 from catflap.workpackage import WorkPackage
@@ -55,7 +56,7 @@ def observe_view(
 
     ``now_s`` is epoch seconds, ``wait_s`` the longest wait for a lock. Raises: as `observe_head` and `observe_files`.
     """
-    moved = observe_head(connection, clock, view, wait_s=wait_s)
+    moved = observe_moves(connection, clock, view, wait_s=wait_s)
     if moved is None:
         return None
     if not moved.is_quiet:
@@ -65,7 +66,7 @@ def observe_view(
         told=[*moved.told, *saved.told],
         waiting=moved.waiting + saved.waiting,
         is_quiet=moved.is_quiet and saved.is_quiet,
-        unsettled_s=saved.unsettled_s,
+        unsettled_s=max(moved.unsettled_s, saved.unsettled_s),
     )
 
 

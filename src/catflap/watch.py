@@ -381,11 +381,12 @@ class _Guard:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        if isinstance(error, CatflapError):
+        is_gone = isinstance(error, FileNotFoundError) and not os.path.isdir(self._view.git_dir)
+        if isinstance(error, CatflapError) or is_gone:  # removed while we looked
             _log.warning("%s: %s", self._view.worktree, error)
         else:
             _log.error("our bug, in %s", self._view.worktree, exc_info=error)
-        is_passing = isinstance(error, CatflapError) and error.retryable
+        is_passing = is_gone or (isinstance(error, CatflapError) and error.retryable)
         self._watcher.failed(self._view, str(error) or type(error).__name__, is_passing=is_passing)
         return True
 
