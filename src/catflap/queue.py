@@ -237,7 +237,7 @@ class OfflineQueue:
         if str(self.path) not in _said_full:
             _said_full.add(str(self.path))
             why = f"it holds {CAPACITY:,} events already"
-            hint = "run `catflap sync now`, or `catflap queue drop` what is not wanted"
+            hint = "look at `catflap queue list`, and `catflap queue drop` what is not wanted"
             _warn(str(QueueFull("add to the queue", where=str(self.path), why=why, hint=hint)))
 
 
