@@ -25,7 +25,7 @@ TABLE = r"""22 28 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw
     ("path", "filesystem"),
     [
         ("/", "ext4"),
-        ("/work/project", "ext4"),
+        ("/srv/project", "ext4"),
         ("/sys", "sysfs"),
         ("/system", "ext4"),
         ("/home", "nfs4"),
