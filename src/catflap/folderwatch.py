@@ -20,6 +20,7 @@ from catflap.places import Kind
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
     from watchdog.observers.api import BaseObserver, ObservedWatch
+    from watchdog.observers.inotify_c import InotifyEvent
 
 Post = Callable[[str, str], None]
 """(folder, name): ``name`` changed in ``folder``. An empty name: the folder itself; both empty: events were lost."""
@@ -137,17 +138,17 @@ class InotifyWatch:
 
     # -- called by watchdog's thread
 
-    def on_event(self, event: object) -> None:
+    def on_event(self, event: InotifyEvent) -> None:
         with self._lock:
-            folder = self._names.get(event.wd)  # type: ignore[attr-defined]
+            folder = self._names.get(event.wd)
             if folder is None:
                 return
-            if event.is_move_self:  # type: ignore[attr-defined]
+            if event.is_move_self:
                 # What lies below moved with it, which nobody says: another folder may have that name now.
                 for name, wd in list(self._folders.items()):
                     if name == folder or name.startswith(folder + os.sep):
                         self._forget(wd)
-        self._post(folder, os.fsdecode(event.name))  # type: ignore[attr-defined]
+        self._post(folder, os.fsdecode(event.name))
 
     def on_watch_deleted(self, wd: int) -> None:
         with self._lock:
