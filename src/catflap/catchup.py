@@ -31,10 +31,7 @@ def observe_moves(
     for other, count in _turns_before(connection, view, mine):
         try:
             outcome = observe_head(connection, clock, other, wait_s=wait_s, limit=count)
-        except (
-            GitFailed,
-            FileNotFoundError,
-        ):  # damaged or gone: it must not stop this one, and says so at its own looks
+        except (GitFailed, FileNotFoundError):  # damaged, or gone: its own look says so, and this one goes on
             continue
         if outcome is None:
             break

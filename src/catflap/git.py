@@ -1,4 +1,4 @@
-"""The only file that runs git: what we ask it, and how its answers read. Knows no work packages and no events.
+"""The only file that runs git: what we ask it. How its answers read is gitformats.py's; knows no work packages.
 
 Every call has git's local environment cleared (a hook's GIT_DIR or GIT_INDEX_FILE would send us to another
 repository) and takes no optional lock. Costs measured with git 2.39: a process is 2 to 4 ms, so objects are read

@@ -1,4 +1,4 @@
-"""Finds the files that other runners run (hooks/), in a checkout and in an installed wheel alike."""
+"""Finds the files that other runners run (hooks/, watcher/), in a checkout and in an installed wheel alike."""
 
 from __future__ import annotations
 
