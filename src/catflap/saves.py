@@ -23,6 +23,7 @@ from catflap.ledger import BaseRow, Project, ViewState
 from catflap.moves import Move, Rule, is_zero
 from catflap.observe import Outcome, what_fits
 from catflap.outbox import Judged, begin, branch_of, record
+from catflap.reflog import has_entries
 from catflap.trees import Logs, TreeReader
 from catflap.workpackage import WorkPackage
 from catflap.worktree import Dirt, Found
@@ -86,7 +87,9 @@ def observe_files(
     if worktree.is_under_way(view):
         return Outcome(is_quiet=False, unsettled_s=worktree.DOUBT_S)
     dirt = worktree.dirt(view)
-    if dirt.head != ("" if is_zero(state.cursor.head) else state.cursor.head):
+    if dirt.head != ("" if is_zero(state.cursor.head) else state.cursor.head) or (
+        dirt.has_staged and worktree.is_arriving(view, now_s)
+    ):
         return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     with Objects(view.git_dir) as objects:
         reader = TreeReader(view, objects)
@@ -95,6 +98,8 @@ def observe_files(
         outcome = Outcome(unsettled_s=look.wait_s, is_quiet=not look.wait_s)
         if not look.changes and not look.rows:
             return outcome
+        if has_entries(view.git_dir, state.cursor) or worktree.is_under_way(view):  # git has begun while we looked
+            return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
         importlib.import_module("filelock")  # 50 ms: not while others wait for the database
         with write_transaction(connection, wait_s=wait_s):
             if ledger.find_view(connection, view.git_dir) != state:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ DOUBT_S = 3.0
 """What does not parse, or went back to HEAD's content, is believed after this long."""
 UNDER_WAY = (
     "index.lock",
+    "HEAD.lock",
     "MERGE_HEAD",
     "CHERRY_PICK_HEAD",
     "REVERT_HEAD",
@@ -42,11 +44,15 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Dirt:
-    """Paths under kitty-specs/ that differ from ``head`` (empty before the first commit), and the unmerged ones."""
+    """Paths under kitty-specs/ that differ from ``head`` (empty before the first commit), and the unmerged ones.
+
+    ``has_staged``: the index differs from ``head`` somewhere there.
+    """
 
     head: str
     paths: frozenset[str]
     unmerged: frozenset[str]
+    has_staged: bool
 
 
 def read_file(view: View, path: str, *, limit: int = MAX_BYTES) -> Found | None:
@@ -104,7 +110,7 @@ def dirt(view: View) -> Dirt:
         "--",
         git.SPECS,
     )
-    head, paths, unmerged = "", set(), set()
+    head, paths, unmerged, has_staged = "", set(), set(), False
     for record in answer.split("\0"):
         kind = record[:1]
         if record.startswith("# branch.oid "):
@@ -114,9 +120,10 @@ def dirt(view: View) -> Dirt:
             paths |= set(_walk(view, path))
         elif kind in ("1", "u", "?", "!"):
             paths.add(path)
+            has_staged |= kind == "1" and record[2] != "."
             if kind == "u":
                 unmerged.add(path)
-    return Dirt(head=head, paths=frozenset(filter(is_ours, paths)), unmerged=frozenset(unmerged))
+    return Dirt(head, paths=frozenset(filter(is_ours, paths)), unmerged=frozenset(unmerged), has_staged=has_staged)
 
 
 def is_ours(path: str) -> bool:
@@ -129,24 +136,32 @@ def is_under_way(view: View) -> bool:
     return any(os.path.exists(os.path.join(view.git_dir, name)) for name in UNDER_WAY)
 
 
-def is_arriving(view: View, now_s: float) -> bool:
-    """Whether git may be bringing files here whose HEAD is yet to move: it locks, or has just written, the index.
+def is_arriving(view: View, since_s: float) -> bool:
+    """Whether git may be bringing files here whose HEAD is yet to move: it locks the index or HEAD, or has written the
+    index since shortly before ``since_s`` (epoch seconds).
 
     A checkout writes the files, then the index, then HEAD with its reflog (git 2.39).
     """
-    if os.path.exists(os.path.join(view.git_dir, "index.lock")):
+    if any(os.path.exists(os.path.join(view.git_dir, name)) for name in ("index.lock", "HEAD.lock")):
         return True
     try:
         written_at = os.stat(os.path.join(view.git_dir, "index")).st_mtime
     except FileNotFoundError:  # nothing was ever added
         return False
-    return 0 <= now_s - written_at < SETTLE_S
+    return since_s - written_at < SETTLE_S and not _is_future(written_at)
 
 
-def unsettled_for(found: Found, now: float, *, quiet_s: float) -> float:
-    """Seconds until the file has been quiet for ``quiet_s``; 0 when it is. A date in the future counts as quiet."""
-    age = now - found.changed_at
-    return 0.0 if age < -1.0 else max(0.0, quiet_s - age)
+def unsettled_for(found: Found, now_s: float, *, quiet_s: float) -> float:
+    """Seconds until the file has been quiet for ``quiet_s``; 0 when it is. A date in the future counts as quiet.
+
+    ``now_s`` is when the look began: a file that changed since then was not quiet at all.
+    """
+    return 0.0 if _is_future(found.changed_at) else max(0.0, quiet_s - (now_s - found.changed_at))
+
+
+def _is_future(at_s: float) -> bool:
+    """Whether no clock here can have given this date: another machine's did, or a hand."""
+    return at_s > time.time() + 1.0
 
 
 def newest_last(wps: Iterable[tuple[WorkPackage, float]]) -> list[WorkPackage]:
