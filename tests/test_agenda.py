@@ -19,30 +19,26 @@ def agenda_of(asked: list[tuple[str, int]]) -> Agenda[str]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "now", "due", "wait_s"),
+    ("asked", "now", "due", "next_at"),
     [
         ([], 0, [], None),
-        ([("a", 5)], 4, [], 1),
+        ([("a", 5)], 4, [], 5),
         ([("a", 5)], 5, ["a"], None),
         ([("a", 5)], 9, ["a"], None),
         ([("a", 5), ("a", 9)], 5, ["a"], None),
         ([("a", 9), ("a", 5)], 5, ["a"], None),
-        ([("a", 9), ("a", 5)], 4, [], 1),
+        ([("a", 9), ("a", 5)], 4, [], 5),
         ([("a", 5), ("b", 3)], 5, ["b", "a"], None),
-        ([("a", 5), ("b", 7)], 6, ["a"], 1),
+        ([("a", 5), ("b", 7)], 6, ["a"], 7),
         ([("b", 3), ("a", 3)], 3, ["b", "a"], None),
     ],
 )
 def test_dates_come_up_in_their_order(
-    asked: list[tuple[str, int]], now: int, due: list[str], wait_s: float | None
+    asked: list[tuple[str, int]], now: int, due: list[str], next_at: float | None
 ) -> None:
     agenda = agenda_of(asked)
     assert agenda.take_due(now) == due
-    assert agenda.wait_s(now) == wait_s
-
-
-def test_a_date_that_has_come_is_not_waited_for() -> None:
-    assert agenda_of([("a", 5), ("b", 99)]).wait_s(7) == 0
+    assert agenda.next_at() == next_at
 
 
 def test_a_key_that_is_not_kept_has_no_date() -> None:
@@ -60,7 +56,7 @@ def test_every_key_comes_up_once_at_its_earliest_date(asked: list[tuple[str, int
         assert due == sorted(due, key=lambda key: open_dates[key])
         assert {key for key, at in open_dates.items() if at <= now} == set(due)
         open_dates = {key: at for key, at in open_dates.items() if at > now}
-        assert agenda.wait_s(now) == (min(open_dates.values()) - now if open_dates else None)
+        assert agenda.next_at() == min(open_dates.values(), default=None)
     assert not open_dates
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import queue
 import shutil
@@ -27,7 +28,7 @@ from catflap.git import View
 from catflap.places import Kind
 from catflap.watch import Report, Watcher
 from tests.watching import Watch, wait_for, wait_told
-from tests.world import Repo, planned, told
+from tests.world import Repo, events, planned, told
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
@@ -352,7 +353,7 @@ def test_a_thread_that_died_is_replaced(
     with watching(home, said) as watcher:
         repo.write(lane="doing")
         wait_told(["planned>doing"])
-        monkeypatch.setattr(watcher._watches[False], "_post", fail)
+        monkeypatch.setattr(watcher._list._watches[False], "_post", fail)
         repo.write("WP02", "doing")
         wait_for(lambda: deaths)
         watcher.reload()  # it would look at its next heartbeat
@@ -459,7 +460,7 @@ def limited(place: Path, what: str, count: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("what", "count"), [("watches", 0), ("watches", 5), ("instances", 0)])
+@pytest.mark.parametrize(("what", "count"), [("watches", 0), ("instances", 0)])
 def test_without_watches_files_are_polled(
     repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, count: int
 ) -> None:
@@ -475,3 +476,27 @@ def test_without_watches_files_are_polled(
         wait_told(["planned>doing"])
         repo.lane("for_review")
         wait_told(["planned>doing", "doing>for_review"])
+
+
+def test_a_repository_for_which_no_watches_are_left_is_polled_and_no_other(
+    repo: Repo, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = planned(tmp_path / "large")
+    for number in range(2, 30):
+        large.write(feature=f"{number:03}-more")
+    large.commit("many features")
+    large.install("--no-hooks")
+    monkeypatch.setattr(sys, "executable", str(limited(tmp_path, "watches", 40)))
+    with Watch(tmp_path / "watch.out") as watch:
+        assert [line for line in watch.lines if line.endswith("is polled: no events come from there")] == [
+            f"{large.path} is polled: no events come from there"
+        ]
+        (said,) = [line for line in watch.lines if "cannot watch" in line]
+        assert said.startswith(f"{large.path}: cannot watch {large.path}")
+        assert "raise it: sudo sysctl fs.inotify.max_user_watches=" in said
+        assert 0 < watches(watch.pid) < 20
+        repo.write(lane="doing")
+        wait_told(["planned>doing"])
+        large.write("WP02", "doing", feature="003-more")
+        wait_for(lambda: len(events()) >= 2)
+        assert json.loads((home / "watch.json").read_text("utf-8"))["polled"] == [str(large.path)]

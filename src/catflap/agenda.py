@@ -25,9 +25,9 @@ class Agenda(Generic[K]):
             del self._due[key]
         return [key for _, _, key in due]
 
-    def wait_s(self, now: float) -> float | None:
-        """Seconds until the next date, 0 when one has come; None when there is none."""
-        return max(0.0, min(self._due.values()) - now) if self._due else None
+    def next_at(self) -> float | None:
+        """The next date; None when there is none."""
+        return min(self._due.values(), default=None)
 
     def keep(self, keys: Iterable[K]) -> None:
         """Forget the dates of all other keys."""

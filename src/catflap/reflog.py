@@ -7,6 +7,7 @@ file are remembered: a reflog that was expired, rewritten or replaced is noticed
 from __future__ import annotations
 
 import os
+import re
 import time
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from catflap.moves import Entry, Move, OpenRebase, Rule, conclude, fold, is_zero
 START_S = 3.0
 """A rebase whose state directory is not there this long after its start is over."""
 _READ_BACK = 1 << 16
+_OID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +268,15 @@ def _tail(path: str, size_bytes: int) -> bytes:
 
 
 def _head(view: git.View) -> str | None:
-    return _resolve(view, "HEAD")
+    """The commit that HEAD means; None before the first one. Mostly a branch in a file of its own: no need for git."""
+    ref = _ref(view)
+    try:
+        with open(os.path.join(view.common_dir, *ref.split("/")), encoding="ascii") as file:
+            found = file.read(80).strip()
+    except (OSError, UnicodeError):  # packed, or not in files, or not there
+        found = ""
+    is_branch = ref.startswith("refs/heads/")  # other refs may be this worktree's own
+    return found if is_branch and _OID.fullmatch(found) else _resolve(view, "HEAD")
 
 
 def _resolve(view: git.View, rev: str) -> str | None:

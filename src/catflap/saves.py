@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
 from catflap import git, ledger, queue, seen, worktree
@@ -40,6 +40,22 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
+class Glance:
+    """What git says of a view, asked before its saves are settled. It holds as long as index and cursor do.
+
+    A file that was saved since then is not missed: what is in it is read at the look, and its own save asks for one.
+    ``wait_s``: seconds until what was found then is settled.
+    """
+
+    state: ViewState
+    index: str
+    dirt: Dirt
+    reader: TreeReader
+    objects: Objects
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class _Look:
     """What the saves of a view amount to, before the database is locked."""
 
@@ -51,7 +67,14 @@ class _Look:
 
 
 def observe_view(
-    connection: Connection, clock: LamportClock, view: View, *, home: str, now_s: float, wait_s: float = 10.0
+    connection: Connection,
+    clock: LamportClock,
+    view: View,
+    *,
+    home: str,
+    now_s: float,
+    wait_s: float = 10.0,
+    glance: Glance | None = None,
 ) -> Outcome | None:
     """Tell what happened in a view since the last look: HEAD's moves, then saved files. None: not registered.
 
@@ -62,7 +85,7 @@ def observe_view(
         return None
     if not moved.is_quiet:
         seen.forget_tree(home, view.git_dir)
-    saved = observe_files(connection, clock, view, now_s=now_s, wait_s=wait_s) or Outcome()
+    saved = observe_files(connection, clock, view, now_s=now_s, wait_s=wait_s, glance=glance) or Outcome()
     return Outcome(
         told=[*moved.told, *saved.told],
         waiting=moved.waiting + saved.waiting,
@@ -71,12 +94,34 @@ def observe_view(
     )
 
 
+def look_ahead(connection: Connection, view: View, *, now_s: float) -> Glance | None:
+    """What a look at the files of this view will ask git, asked now; None when the view says nothing at this moment.
+
+    ``now_s`` is epoch seconds. Raises: GitFailed.
+    """
+    project = ledger.find_project(connection, view.common_dir)
+    state = ledger.find_view(connection, view.git_dir)
+    if project is None or state is None or has_entries(view.git_dir, state.cursor) or worktree.is_under_way(view):
+        return None
+    glance = _glance(view, state)
+    with glance.objects:
+        _look(connection, project, view, glance, now_s=float("inf"))  # what it reads of git is remembered
+        return replace(glance, wait_s=_look(connection, project, view, glance, now_s).wait_s)
+
+
 def observe_files(
-    connection: Connection, clock: LamportClock, view: View, *, now_s: float, wait_s: float = 10.0
+    connection: Connection,
+    clock: LamportClock,
+    view: View,
+    *,
+    now_s: float,
+    wait_s: float = 10.0,
+    glance: Glance | None = None,
 ) -> Outcome | None:
     """Tell what was saved in a view since the last look; None when it, or its repository, is not registered.
 
     HEAD's moves must have been observed before. ``unsettled_s`` of the outcome says when to look again.
+    ``glance`` saves asking git, when nothing happened since it.
 
     Raises: GitFailed, DatabaseBusy, DatabaseUnusable, ClockBusy, ClockUnwritable; then nothing has changed.
     """
@@ -86,15 +131,15 @@ def observe_files(
         return None
     if worktree.is_under_way(view):
         return Outcome(is_quiet=False, unsettled_s=worktree.DOUBT_S)
-    dirt = worktree.dirt(view)
+    if glance is None or glance.state != state or glance.index != worktree.index_stamp(view):
+        glance = _glance(view, state)
+    dirt = glance.dirt
     if dirt.head != ("" if is_zero(state.cursor.head) else state.cursor.head) or (
         dirt.has_staged and worktree.is_arriving(view, now_s)
     ):
         return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
-    with Objects(view.git_dir) as objects:
-        reader = TreeReader(view, objects)
-        base = Base(view, reader, state.cursor.head, ledger.base(connection, state.id))
-        look = _look(connection, project, view, reader, base, dirt, now_s)
+    with glance.objects:
+        look = _look(connection, project, view, glance, now_s)
         outcome = Outcome(unsettled_s=look.wait_s, is_quiet=not look.wait_s)
         if not look.changes and not look.rows:
             return outcome
@@ -108,9 +153,15 @@ def observe_files(
     return outcome
 
 
-def _look(
-    connection: Connection, project: Project, view: View, reader: TreeReader, base: Base, dirt: Dirt, now_s: float
-) -> _Look:
+def _glance(view: View, state: ViewState) -> Glance:
+    index = worktree.index_stamp(view)  # before git reads it
+    objects = Objects(view.git_dir)
+    return Glance(state, index, worktree.dirt(view), TreeReader(view, objects), objects)
+
+
+def _look(connection: Connection, project: Project, view: View, glance: Glance, now_s: float) -> _Look:
+    dirt, reader, state = glance.dirt, glance.reader, glance.state
+    base = Base(view, reader, state.cursor.head, ledger.base(connection, state.id))
     saves = list(_saves(view, base, dirt, now_s))
     slugs = {_feature_of(save) for save in saves}
     unknown = {slug for slug in slugs if not ledger.knows_feature(connection, project.id, slug)}

@@ -21,7 +21,6 @@ DOUBT_S = 3.0
 """What does not parse, or went back to HEAD's content, is believed after this long."""
 UNDER_WAY = (
     "index.lock",
-    "HEAD.lock",
     "MERGE_HEAD",
     "CHERRY_PICK_HEAD",
     "REVERT_HEAD",
@@ -73,8 +72,7 @@ def read_file(view: View, path: str, *, limit: int = MAX_BYTES) -> Found | None:
         if not stat.S_ISREG(found.st_mode):
             return None
         data = file.read(limit + 1)
-    stamp = f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
-    return Found(data=data, changed_at=max(found.st_mtime, found.st_ctime), stamp=stamp)
+    return Found(data=data, changed_at=max(found.st_mtime, found.st_ctime), stamp=_stamp(found))
 
 
 def read_wp(view: View, path: str) -> WorkPackage | None:
@@ -133,7 +131,16 @@ def is_ours(path: str) -> bool:
 
 def is_under_way(view: View) -> bool:
     """Whether a git operation is in the middle of something in this view: then no file there is anybody's word."""
-    return any(os.path.exists(os.path.join(view.git_dir, name)) for name in UNDER_WAY)
+    return any(os.path.exists(os.path.join(view.git_dir, name)) for name in (*UNDER_WAY, "HEAD.lock"))
+
+
+def index_stamp(view: View) -> str:
+    """Identifies the state of the index; empty before anything was ever added."""
+    try:
+        found = os.stat(os.path.join(view.git_dir, "index"))
+    except FileNotFoundError:
+        return ""
+    return _stamp(found)
 
 
 def is_arriving(view: View, since_s: float) -> bool:
@@ -157,6 +164,10 @@ def unsettled_for(found: Found, now_s: float, *, quiet_s: float) -> float:
     ``now_s`` is when the look began: a file that changed since then was not quiet at all.
     """
     return 0.0 if _is_future(found.changed_at) else max(0.0, quiet_s - (now_s - found.changed_at))
+
+
+def _stamp(found: os.stat_result) -> str:
+    return f"{found.st_mtime_ns}-{found.st_size}-{found.st_ino}"
 
 
 def _is_future(at_s: float) -> bool:
