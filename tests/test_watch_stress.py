@@ -217,7 +217,8 @@ class Life:
         group = self.random.choice(list(self.agents))
         self.commit(self.agents[group])
         self.switch("main")
-        self.wait_told()
+        if self.random.random() < 0.5:  # else it is merged while nobody may have looked at it yet
+            self.wait_told()
         self.repo.git("merge", "-q", "--no-edit", f"agent{group}")
         self.unshared -= {self.repo.path, self.agents[group].path}
         return group
@@ -226,6 +227,7 @@ class Life:
         """Merge a worktree and take it away, its reflog with it."""
         group = self.merge()
         if group is not None:
+            self.wait_told()  # its reflog goes with it
             self.repo.git("worktree", "remove", self.agents.pop(group).path)
 
     def wait_told(self) -> None:

@@ -87,7 +87,7 @@ class Watcher:
         self._list = Watchlist(
             connection,
             lambda folder, name: self._posts.put((folder, name)),
-            report.trouble,
+            self._trouble,
             home=home,
             only=only,
             is_polling=is_polling,
@@ -248,20 +248,22 @@ class Watcher:
             if outcome.told:
                 self._report.told(outcome.told)
             if outcome.waiting:
-                self._report.trouble(view.worktree, f"the queue is full; {outcome.waiting} changes wait")
+                self._trouble(view.worktree, f"the queue is full; {outcome.waiting} changes wait")
                 self._agenda.ask(git_dir, time.monotonic() + RETRY_S)
             if outcome.unsettled_s:
                 self._ask_settled(git_dir, time.monotonic() + outcome.unsettled_s + _MARGIN_S)
 
     def failed(self, view: View, why: str, *, is_passing: bool) -> None:
         """A look failed: say so, and try again; unless it ``is_passing``, hooks do the work themselves until then."""
-        self._report.trouble(view.worktree, why)
+        self._trouble(view.worktree, why)
         if not is_passing and view.git_dir in self._list.views:
             self._failing.add(view.git_dir)
             self._list.mark(self._failing)
-        if not (os.path.isdir(view.git_dir) and os.path.isdir(view.worktree)):
-            self._is_reload_wanted = True
         self._agenda.ask(view.git_dir, time.monotonic() + RETRY_S)
+
+    def gone(self) -> None:
+        """A view was removed while we looked, as worktrees are: nothing is wrong."""
+        self._is_reload_wanted = True
 
     def _reconcile(self) -> None:
         """A full look at each view, and at which repositories and folders there are."""
@@ -271,6 +273,10 @@ class Watcher:
             self._agenda.ask(git_dir, now)
 
     # -- life
+
+    def _trouble(self, place: str, why: str) -> None:
+        _log.warning("%s: %s", place, why)
+        self._report.trouble(place, why)
 
     def _beat(self) -> None:
         state = WatchState(
@@ -289,7 +295,7 @@ class Watcher:
 
     def _meet_new_version(self, version: str) -> None:
         is_service = bool(os.environ.get("CATFLAP_SERVICE"))
-        self._report.trouble(
+        self._trouble(
             "catflap",
             f"version {version} is on disk now, {__version__} runs; {'restarting' if is_service else 'restart'}",
         )
@@ -317,11 +323,12 @@ class _Guard:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        is_gone = isinstance(error, FileNotFoundError) and not os.path.isdir(self._view.git_dir)
-        if isinstance(error, CatflapError) or is_gone:  # removed while we looked
-            _log.warning("%s: %s", self._view.worktree, error)
-        else:
+        if not (os.path.isdir(self._view.git_dir) and os.path.isdir(self._view.worktree)):
+            _log.info("%s is gone: %s", self._view.worktree, error)
+            self._watcher.gone()
+            return True
+        if not isinstance(error, CatflapError):
             _log.error("our bug, in %s", self._view.worktree, exc_info=error)
-        is_passing = is_gone or (isinstance(error, CatflapError) and error.retryable)
+        is_passing = isinstance(error, CatflapError) and error.retryable
         self._watcher.failed(self._view, str(error) or type(error).__name__, is_passing=is_passing)
         return True

@@ -7,7 +7,6 @@ then. One thread draws; the others, and signals, only wake it.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import queue
 import signal
@@ -101,7 +100,6 @@ class WatchScreen(Report):
         self._wakes.put(None)
 
     def trouble(self, place: str, why: str) -> None:
-        logging.getLogger("catflap.watch").warning("%s: %s", place, why)
         with self._lock:
             self._troubles.pop(place, None)
             self._troubles[place] = f"{time.strftime('%H:%M:%S')} {one_line(f'{place}: {why}')}"

@@ -69,7 +69,6 @@ class Lines(Report):
 
     def trouble(self, place: str, why: str) -> None:
         _line(f"{place}: {why}")
-        logging.getLogger("catflap.watch").warning("%s: %s", place, why)
 
 
 def _line(text: str) -> None:
