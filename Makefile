@@ -48,7 +48,7 @@ picture: $(STAMP)
 # The lock is for every platform and names no index; run this after a change of pyproject.toml's dependencies.
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
-	  --group dev --output-file requirements.lock pyproject.toml
+	  --group dev --extra hub --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist
