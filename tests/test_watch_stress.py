@@ -236,7 +236,10 @@ class Life:
         with suppress(AssertionError):  # what is missing says more
             wait_for(lambda: sum(map(len, self.told().values())) >= count)
         told, model = self.told(), self.model.told
-        assert {wp: (told.get(wp), model.get(wp)) for wp in {*told, *model} if told.get(wp) != model.get(wp)} == {}
+        wrong = [wp_id for wp_id in sorted({*told, *model}) if told.get(wp_id) != model.get(wp_id)]
+        assert not wrong, "; ".join(
+            where_they_part(wp_id, told.get(wp_id, []), model.get(wp_id, [])) for wp_id in wrong
+        )
         self.taken += take_events(self.home)
 
     def told(self) -> dict[str, list[str]]:
@@ -256,6 +259,14 @@ class Life:
     def files(self) -> dict[str, str]:
         """The lane of every work package in the main checkout."""
         return {wp_id: lane_of(self.repo.wp(wp_id)) for wp_id in self.model.announced}
+
+
+def where_they_part(wp_id: str, told: list[str], model: list[str]) -> str:
+    """The first step in which two lists differ, with those around it."""
+    first = next((index for index, (one, other) in enumerate(zip(told, model, strict=False)) if one != other), -1)
+    first = min(len(told), len(model)) if first < 0 else first
+    around = slice(max(0, first - 2), first + 3)
+    return f"{wp_id}, step {first} of {len(model)}: told {told[around]}, not {model[around]}"
 
 
 def lane_of(path: Path) -> str:

@@ -89,11 +89,11 @@ def observe_head(
         state = ledger.find_view(connection, view.git_dir)
         cursor = state.cursor if state is not None else first_cursor(view)
         reading = read_since(view, cursor, hook=hook)
-        if state is not None and reading.end == cursor:
-            return Outcome(is_quiet=cursor.rebase is None)
+        asked = reading.up_to(limit) if limit is not None else reading
+        if state is not None and asked.end == cursor:
+            return Outcome(is_quiet=cursor.rebase is None and asked is reading)
         with Objects(view.git_dir) as objects:
             reader = TreeReader(view, objects)
-            asked = reading.up_to(limit) if limit is not None else reading
             gathered = _gather(connection, project, reader, asked, hook[0] if hook else "", reading.end.head)
             if any(gathered.changes):
                 # The clock's lock takes 50 ms to import: not while others wait for the database.

@@ -37,7 +37,8 @@ class Reading:
         """The first ``count`` moves alone; the others are read again by the next reading."""
         if count >= len(self.moves):
             return self
-        return Reading(self.start, self.moves[:count], self.after[:count], self.after[count - 1])
+        end = self.after[count - 1] if count else self.start
+        return Reading(self.start, self.moves[:count], self.after[:count], end)
 
 
 def has_entries(git_dir: str, cursor: Cursor) -> bool:
