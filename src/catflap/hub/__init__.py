@@ -1,0 +1,1 @@
+"""The team's server: takes events over the sync API, keeps them, shows the board they make. Imports nothing."""
