@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,16 +39,16 @@ class Run:
         self._capsys = capsys
         self.said = ""
 
-    def __call__(self, *files: str, staged: bool = False) -> tuple[int, list[str]]:
-        code = check([Path(file) for file in files], staged=staged)
+    def __call__(self, *files: str, staged: bool = False, fix: bool = False) -> tuple[int, list[str]]:
+        code = check([Path(file) for file in files], staged=staged, is_fixing=fix)
         out, self.said = self._capsys.readouterr()
         return code, out.splitlines()
 
     def places(self, *files: str, staged: bool = False) -> list[str]:
         """``FILE:LINE`` of each finding."""
         code, lines = self(*files, staged=staged)
-        found = [":".join(line.split(":", 2)[:2]) for line in lines] if code else []
-        assert code == bool(found)
+        found = [":".join(line.split(":", 2)[:2]) for line in lines if "nothing found" not in line]
+        assert code == any(": warning: " not in line for line in lines if found)
         return found
 
 
@@ -68,11 +69,11 @@ def test_a_tree_in_order_ends_with_0(repo: Repo, run: Run) -> None:
     assert run()[0] == 0
 
 
-def test_a_finding_is_file_line_message_and_ends_with_1(repo: Repo, run: Run) -> None:
+def test_a_finding_is_file_line_column_message_and_ends_with_1(repo: Repo, run: Run) -> None:
     repo.write("WP01", "dong")
-    words = "lane 'dong' is unknown; use one of planned, doing, for_review, done"
-    assert run() == (1, [f"{WP01}:4: {words}"])
-    assert run.said == "4 work packages checked, 1 finding.\n"
+    words = "lane 'dong' is unknown (did you mean doing?); use one of planned, doing, for_review, done [lane]"
+    assert run() == (1, [f"{WP01}:4:7: {words}"])
+    assert run.said == "4 work packages checked, 1 error.\n"
 
 
 def test_json_is_one_value_and_nothing_else(repo: Repo) -> None:
@@ -81,7 +82,9 @@ def test_json_is_one_value_and_nothing_else(repo: Repo) -> None:
     assert done.returncode == 1
     found = json.loads(done.stdout)
     assert found["checked"] == 4
-    assert [(one["path"], one["line"], one["rule"]) for one in found["findings"]] == [(WP01, 4, "lane")]
+    [one] = found["findings"]
+    assert (one["path"], one["line"], one["column"], one["rule"], one["level"]) == (WP01, 4, 7, "lane", "error")
+    assert catflap("check", "--format", "json", cwd=repo.path).stdout == done.stdout
 
 
 def test_the_step_is_from_head_whatever_is_staged(repo: Repo, run: Run) -> None:
@@ -198,7 +201,7 @@ def test_paths_are_taken_and_shown_from_where_we_are(repo: Repo, run: Run, monke
     [
         ("README.md", "not the file of a work package"),
         (f"kitty-specs/{FEATURE}/meta.json", "not the file of a work package"),
-        (f"kitty-specs/{FEATURE}/status.events.jsonl", "not the file of a work package"),
+        (f"kitty-specs/{FEATURE}/status.events.jsonl", "no such file"),
         ("kitty-specs", "not the file of a work package"),
         (f"{TASKS}/notes.md", "not the file of a work package"),
         ("../WP01-x.md", "it is not in"),
@@ -278,7 +281,7 @@ def test_the_pre_commit_hook_sees_what_this_commit_takes(repo: Repo, how: list[s
     repo.write("WP01", "dong")
     done = repo.git("commit", "-q", "-m", "x", *how, check=False)
     assert done.returncode == 1
-    assert f"{WP01}:4: lane 'dong'" in done.stdout + done.stderr
+    assert f"{WP01}:4:7: lane 'dong'" in done.stdout + done.stderr
     repo.write("WP01", "doing")
     repo.git("commit", "-q", "-m", "x", *how)
 
@@ -301,6 +304,17 @@ def test_the_hook_of_a_linked_worktree_sees_its_own_index(repo: Repo) -> None:
     repo.git("commit", "-q", "-a", "-m", "x")
 
 
+def test_staged_and_named_finds_what_the_commit_breaks_in_files_that_it_does_not_touch(repo: Repo, run: Run) -> None:
+    repo.write("WP02", "planned", depends=["WP01"])
+    repo.write("WP04", "planned", depends=["WP09"])
+    repo.commit("depend, and once on nothing")
+    repo.git("rm", "-q", WP01)
+    repo.write("WP03", "dong")
+    repo.git("add", "-A")
+    repo.write("WP04", "dong")
+    assert run.places(f"{TASKS}/WP04-build.md", staged=True) == [f"{WP02}:6", f"{TASKS}/WP04-build.md:6"]
+
+
 @pytest.mark.usefixtures("repo")
 def test_the_index_of_another_repository_is_not_read(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = planned(tmp_path / "other")
@@ -318,6 +332,154 @@ def test_check_changes_nothing(repo: Repo, run: Run) -> None:
     run(staged=True)
     assert {path: path.stat().st_mtime_ns for path in (repo.path / ".git").rglob("*")} == git_files
     assert not Path(os.environ["SPEC_KITTY_HOME"]).exists()
+
+
+def test_what_a_hook_calls_starts_without_the_command_lines_framework(repo: Repo) -> None:
+    repo.lane("dong")
+    for words in (["check"], ["check", "--staged"], ["check", "--staged", WP01]):
+        command = [sys.executable, "-X", "importtime", "-m", "catflap", *words]
+        done = subprocess.run(command, cwd=repo.path, capture_output=True, text=True, check=False)
+        assert done.returncode == (0 if words == ["check", "--staged"] else 1)
+        assert "catflap.lint" in done.stderr
+        assert "typer" not in done.stderr
+
+
+# -- how serious a rule is
+
+
+def test_a_warning_is_said_and_ends_with_0(repo: Repo, run: Run) -> None:
+    repo.write("WP02", "doing", depends=["WP01"])
+    words = "WP02 is doing, but WP01, which it depends on, is planned; finish WP01 first, or take the dependency out"
+    assert run() == (0, [f"{WP02}:6:16: warning: {words} [unfinished]"])
+    assert run.said == "4 work packages checked, 1 warning.\n"
+
+
+def test_settings_say_how_serious_a_rule_is_and_git_config_comes_first(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "dong")
+    repo.file(".kittify/catflap.toml", '[check]\nlane = "warning"\n')
+    assert run()[0] == 0
+    assert run.said == "4 work packages checked, 1 warning.\n"
+    repo.git("config", "catflap.check.lane", "off")
+    assert run() == (0, ["4 work packages checked, nothing found."])
+    repo.git("config", "catflap.check.lane", "error")
+    assert run()[0] == 1
+
+
+def test_staged_reads_the_staged_settings(repo: Repo, run: Run) -> None:
+    repo.write("WP01", "dong")
+    repo.git("add", "-A")
+    settings = repo.file(".kittify/catflap.toml", '[check]\nlane = "off"\n')
+    assert run(staged=True)[0] == 1
+    repo.git("add", "-A")
+    settings.write_text("[check]\n")
+    assert run(staged=True)[0] == 0
+    assert run()[0] == 1
+
+
+@pytest.mark.parametrize("value", ['[check]\nlane = "loud"\n', '[check]\nlanes = "off"\n', "[check\n", "check = 1\n"])
+def test_settings_that_cannot_be_used_are_a_usage_error(repo: Repo, value: str) -> None:
+    repo.file(".kittify/catflap.toml", value)
+    done = catflap("check", cwd=repo.path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("catflap: cannot use .kittify/catflap.toml: ")
+    (repo.path / ".kittify" / "catflap.toml").unlink()
+    repo.git("config", "catflap.check.lanes", "off")
+    done = catflap("check", cwd=repo.path)
+    assert (done.returncode, "check has no rule 'lanes'; the rules are" in done.stderr) == (2, True)
+
+
+def test_settings_behind_a_link_are_not_read(repo: Repo, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.toml").write_text("[check\n")
+    repo.file(".kittify/x")
+    (repo.path / ".kittify" / "catflap.toml").symlink_to(tmp_path / "elsewhere.toml")
+    assert run()[0] == 0
+
+
+# -- lane logs
+
+
+def row(lane_from: str, lane_to: str, number: int, *, force: bool = False) -> str:
+    fields = {"wp_id": "WP01", "from_lane": lane_from, "to_lane": lane_to, "at": f"2026-01-0{number}T00:00:00Z"}
+    return json.dumps({**fields, "event_id": f"01{number}", "force": force}) + "\n"
+
+
+def test_a_lane_log_is_judged_by_its_new_rows_and_may_be_named(repo: Repo, run: Run) -> None:
+    name = f"kitty-specs/{FEATURE}/status.events.jsonl"
+    for wp_id in ("WP01", "WP02", "WP03", "WP04"):
+        repo.write(wp_id, None)
+    log = repo.file(name, row("genesis", "planned", 1) + row("planned", "done", 2))
+    repo.commit("an illegal row that is told already")
+    assert run.places() == []
+    log.write_text(log.read_text() + row("done", "planned", 3, force=True) + row("planned", "in_progress", 4))
+    for staged in (False, True):
+        assert run.places(staged=staged) == [f"{name}:4"]
+        assert run.places(name, staged=staged) == [f"{name}:4"]
+        assert run.places(WP01, staged=staged) == []
+        repo.git("add", "-A")
+
+
+# -- fixing
+
+
+def test_fix_mends_what_has_one_right_answer_and_no_other_byte(repo: Repo, run: Run) -> None:
+    repo.wp("WP01").write_bytes(b"---\r\ntitle: Flap: the door   \r\nlane: dong\r\n---\r\nBody: \xe2\x82\xac\r\n")
+    repo.wp("WP01").chmod(0o640)
+    code, lines = run(fix=True)
+    assert (code, [line.partition(": ")[0] for line in lines]) == (1, [f"{WP01}:3:7"])
+    assert run.said.splitlines()[0] == f"catflap: fixed {WP01}"
+    assert repo.wp("WP01").read_bytes() == (
+        b"---\r\ntitle: 'Flap: the door'   \r\nlane: dong\r\n---\r\nBody: \xe2\x82\xac\r\n"
+    )
+    assert repo.wp("WP01").stat().st_mode & 0o777 == 0o640
+    assert sorted(path.name for path in repo.wp().parent.iterdir()) == [f"WP0{i}-build.md" for i in range(1, 5)]
+
+
+def test_fix_leaves_files_alone_that_are_not_named(repo: Repo, run: Run) -> None:
+    for wp_id in ("WP01", "WP02"):
+        repo.wp(wp_id).write_text("---\ntitle: a: b\n---\n")
+    run(WP01, fix=True)
+    assert repo.wp("WP01").read_text() == "---\ntitle: 'a: b'\n---\n"
+    assert repo.wp("WP02").read_text() == "---\ntitle: a: b\n---\n"
+
+
+def test_fix_changes_nothing_while_git_is_in_the_middle_of_something(repo: Repo, run: Run) -> None:
+    diverged(repo, "doing", "done")
+    repo.git("merge", "-q", "topic", check=False)
+    repo.wp("WP02").write_text("---\ntitle: a: b\n---\n")
+    assert run(fix=True)[0] == 1
+    assert "git is in the middle of something here, so nothing is fixed; finish it first" in run.said
+    assert repo.wp("WP02").read_text() == "---\ntitle: a: b\n---\n"
+
+
+def test_fix_writes_through_no_link(repo: Repo, run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other.md"
+    other.write_text("---\ntitle: a: b\n---\n")
+    repo.wp("WP01").unlink()
+    repo.wp("WP01").symlink_to(other)
+    assert run(fix=True)[0] == 1
+    assert other.read_text() == "---\ntitle: a: b\n---\n"
+
+
+def test_a_file_that_cannot_be_written_is_as_it_was_and_the_others_are_fixed(repo: Repo, run: Run) -> None:
+    for wp_id in ("WP01", "WP02"):
+        repo.wp(wp_id).write_text("---\ntitle: a: b\n---\n")
+    taken = repo.wp("WP01").with_name(f".WP01-build.md.{os.getpid()}")
+    taken.mkdir()
+    assert run.places() == [f"{WP01}:2", f"{WP02}:2"]
+    assert run(fix=True)[0] == 1
+    assert run.said.splitlines()[:2] == [
+        f"catflap: cannot fix {WP01}: File exists; the file is as it was",
+        f"catflap: fixed {WP02}",
+    ]
+    assert repo.wp("WP01").read_text() == "---\ntitle: a: b\n---\n"
+    assert taken.is_dir()
+    assert run.places() == [f"{WP01}:2"]
+
+
+def test_fix_is_for_files_and_not_for_the_index(repo: Repo) -> None:
+    done = catflap("check", "--staged", "--fix", cwd=repo.path)
+    assert done.returncode == 2
+    assert "--staged reads the index, and fixes are made in files; run `catflap check --fix`" in done.stderr
 
 
 # -- git in the middle of something
@@ -353,7 +515,7 @@ def test_what_is_not_merged_yet_is_named(repo: Repo, run: Run) -> None:
     diverged(repo, "doing", "done")
     repo.git("merge", "-q", "topic", check=False)
     code, [line] = run(staged=True)
-    assert (code, line) == (1, f"{WP01}:1: not merged yet; resolve the conflict and `git add` it")
+    assert (code, line) == (1, f"{WP01}:1:1: not merged yet; resolve the conflict and `git add` it [conflict]")
     assert "conflict marker" in run()[1][0]
     repo.wp("WP01").write_text(wp_text("WP01", "for_review"))
     repo.git("add", "-A")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catflap.events import STATUSES
-from catflap.lint import STEPS, Finding, Rule, Side, lint
+from catflap.findings import Finding, Rule
+from catflap.lint import Side, lint
+from catflap.transitions import LANE_TRANSITIONS, STATUS_TRANSITIONS
+from catflap.workpackage import status_of_lane
 from tests.world import FEATURE, wp_text
 
 Files = dict[str, str | bytes | None]
@@ -34,19 +39,41 @@ def found(files: Files, *before: Files, log: str | None = None) -> list[tuple[st
     return [(one.path.rpartition("/")[2], one.line, one.rule.value) for one in findings]
 
 
+def places(files: Files, *before: Files, log: str | None = None) -> list[tuple[int, int]]:
+    """(line, column) of each finding."""
+    return [(one.line, one.column) for one in lint(side(files, log=log), [side(one) for one in before])]
+
+
 def message(files: Files, *before: Files, log: str | None = None) -> str:
     """The words of the only finding."""
     [finding] = lint(side(files, log=log), [side(one) for one in before])
     return finding.message
 
 
-def row(wp_id: str, lane: str, at: str = "2026-01-01T00:00:00Z", event_id: str = "01A") -> str:
-    return f'{{"wp_id":"{wp_id}","to_lane":"{lane}","at":"{at}","event_id":"{event_id}"}}\n'
+def row(wp_id: str, lane: str, at: str = "2026-01-01T00:00:00Z", event_id: str = "01A", **fields: object) -> str:
+    return json.dumps({"wp_id": wp_id, "to_lane": lane, "at": at, "event_id": event_id, **fields}) + "\n"
 
 
 def test_a_feature_in_order_has_no_findings() -> None:
     files: Files = {"WP01-a.md": wp_text("WP01", "done"), "WP02-b.md": wp_text("WP02", "doing", depends=["WP01"])}
     assert found(files) == []
+
+
+def test_a_finding_says_what_is_wrong_and_then_what_to_do() -> None:
+    broken: Files = {
+        "WP01-a.md": "---\nlane: [\n---\n",
+        "WP02-a.md": wp_text("WP03", "dong", depends=["WP09", "WP02", "WP04"]),
+        "WP03-a.md": wp_text("WP03", "doing", depends=["WP03", "WP05"]),
+        "WP04-a.md": wp_text("WP04", "done") + "<<<<<<< HEAD\n=======\n>>>>>>> topic\n",
+        "WP05-a.md": wp_text("WP05", "planned"),
+        "WP06-a.md": None,
+    }
+    findings = lint(side(broken), [side({"WP04-a.md": wp_text("WP04", "planned")})])
+    assert {one.rule for one in findings} == set(Rule)
+    for one in findings:
+        what, _, todo = one.message.partition("; ")
+        assert what, one
+        assert todo, one
 
 
 # -- one file by itself
@@ -58,7 +85,6 @@ def test_a_feature_in_order_has_no_findings() -> None:
         ("---\nlane: [\n---\n", 3, "not YAML"),
         ("---\nlane: doing\n", 1, "never closed"),
         ("---\n- a\n---\n", 2, "a list, not a mapping"),
-        ("---\na: 1\n<<<<<<< HEAD\nlane: doing\n---\n", 3, "conflict marker"),
         ("---\na: &x 1\nb: *x\n---\n", 3, "alias"),
         (b"---\na: 1\nb: \xff\n---\n", 3, "not UTF-8"),
         (b"x" * (256 * 1024 + 1), 1, "larger than 256 KiB"),
@@ -110,6 +136,64 @@ def test_an_id_that_is_not_the_files_name_is_found(lines: str, line: int, words:
     assert words in message(files)
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('---\nlane: "dong"\n---\n', (2, 7)),
+        ("---\n  lane :   dong # typo\n---\n", (2, 12)),
+        ("\ufeff---\r\ntitle: ü\r\nlane: dong\r\n---\r\n", (3, 7)),
+        ("---\nlane:\n  - dong\n---\n", (2, 1)),
+        ("---\n{title: x, lane: dong}\n---\n", (2, 18)),
+    ],
+)
+def test_the_column_is_that_of_the_value_in_characters(text: str, place: tuple[int, int]) -> None:
+    assert places({"WP01-a.md": text}) == [place]
+
+
+def test_an_unreadable_line_is_found_from_its_first_character() -> None:
+    assert places({"WP01-a.md": "---\nhistory:\n  - at: a: b\n---\n"}) == [(3, 3)]
+
+
+MARKERS = "<<<<<<< HEAD\nmine\n=======\ntheirs\n>>>>>>> topic\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"---\na: 1\n{MARKERS}---\n", 3),
+        (MARKERS, 1),
+        (f"{wp_text('WP01')}{MARKERS}", 13),
+        (f"{wp_text('WP01')}{MARKERS}".replace("\n", "\r\n"), 13),
+        (f"{wp_text('WP01')}```\n{MARKERS.replace('=======', '||||||| base' + chr(10) + '=======')}```\n", 14),
+    ],
+)
+def test_what_is_left_of_a_conflict_is_found_anywhere_in_the_file(text: str, line: int) -> None:
+    assert found({"WP01-a.md": text}) == [("WP01-a.md", line, "conflict")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Heading\n=======\n",
+        "<<<<<<< one\n>>>>>>> two\n",
+        "a <<<<<<< b\n=======\n>>>>>>> c\n",
+        "<<<<<<<<\n=======\n>>>>>>>>\n",
+    ],
+)
+def test_what_looks_a_little_like_a_conflict_is_none(body: str) -> None:
+    assert found({"WP01-a.md": wp_text("WP01", body=body)}) == []
+
+
+def test_a_conflict_in_a_lane_log_is_found() -> None:
+    log = row("WP01", "planned") + "<<<<<<< HEAD\n" + row("WP01", "claimed") + "=======\n>>>>>>> topic\n"
+    assert found({"WP01-a.md": wp_text("WP01", None)}, log=log) == [("status.events.jsonl", 2, "conflict")]
+
+
+def test_many_markers_cost_no_time() -> None:
+    data = wp_text("WP01") + "<<<<<<< HEAD\n=======\n" * 10_000
+    assert found({"WP01-a.md": data}) == []
+
+
 # -- files of one feature together
 
 
@@ -134,8 +218,9 @@ def test_features_do_not_mix() -> None:
 def test_a_dependency_that_the_feature_does_not_have_is_found_on_its_line() -> None:
     files: Files = {"WP01-a.md": wp_text("WP01", depends=["WP01", "WP09"]), "WP02-b.md": "---\ntitle: x\n---\n"}
     assert ("WP01-a.md", 6, "dependency") in found(files)
-    files = {"WP01-a.md": "---\ndepends_on:\n- WP09\n---\n"}
-    assert found(files) == [("WP01-a.md", 2, "dependency")]
+    files = {"WP01-a.md": "---\ndependencies: []\ndepends_on:\n- WP08\n- wp9\ntitle: WP09\n---\n", "WP08-a.md": ""}
+    assert found(files) == [("WP01-a.md", 5, "dependency")]
+    assert places(files) == [(5, 3)]
     assert message(files) == f"WP01 depends on WP09, which {FEATURE} does not have; correct the id, or add that file"
 
 
@@ -172,6 +257,33 @@ def test_many_ways_through_the_dependencies_cost_no_time() -> None:
     assert found(files) == []
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "warned"),
+    [
+        ("planned", "planned", False),
+        ("doing", "planned", True),
+        ("doing", "for_review", True),
+        ("for_review", "doing", True),
+        ("doing", "done", False),
+        ("doing", "approved", False),
+        ("doing", None, False),
+        ("doing", "dong", False),
+        ("done", "doing", False),
+    ],
+)
+def test_a_start_before_its_dependency_is_done_is_found(own: str, other: str | None, warned: bool) -> None:
+    files: Files = {"WP01-a.md": wp_text("WP01", other), "WP02-b.md": wp_text("WP02", own, depends=["WP01", "WP02"])}
+    rules = [rule for _, _, rule in found(files) if rule not in ("lane", "cycle")]
+    assert rules == (["unfinished"] if warned else [])
+
+
+def test_the_lane_log_says_whether_a_dependency_is_done() -> None:
+    files: Files = {"WP01-a.md": wp_text("WP01", "planned"), "WP02-b.md": wp_text("WP02", "doing", depends=["WP01"])}
+    assert found(files, log=row("WP01", "approved")) == []
+    assert found(files, log=row("WP02", "claimed")) == []
+    assert found(files, log=row("WP02", "in_progress")) == [("WP02-b.md", 6, "unfinished")]
+
+
 # -- from before to now
 
 
@@ -190,8 +302,8 @@ def test_a_step_is_legal_when_the_model_knows_it(old: str, new: str) -> None:
     [
         ("planned", "for_review", "WP01 goes from planned to for_review at once; commit the step to doing first"),
         ("doing", "done", "WP01 goes from doing to done at once; commit the step to for_review first"),
-        ("doing", "planned", "WP01 goes from doing to planned, which is no step; from doing it goes to for_review"),
-        ("for_review", "planned", "which is no step; from for_review it goes to doing or done"),
+        ("doing", "planned", "WP01 goes from doing to planned, which is no step; from doing take it to for_review"),
+        ("for_review", "planned", "which is no step; from for_review take it to doing or done"),
         ("done", "doing", "but done is final; leave it done, and plan new work as a new work package"),
     ],
 )
@@ -199,9 +311,11 @@ def test_an_illegal_step_says_what_to_do(old: str, new: str, words: str) -> None
     assert words in message({"WP01-a.md": wp_text("WP01", new)}, {"WP01-a.md": wp_text("WP01", old)})
 
 
-def test_the_steps_lead_to_known_statuses_only() -> None:
-    assert set(STEPS) == set(STATUSES)
-    assert {target for ways in STEPS.values() for target in ways} <= set(STATUSES)
+def test_the_steps_lead_to_known_statuses_and_lanes_only() -> None:
+    assert set(STATUS_TRANSITIONS) == set(STATUSES)
+    assert {target for ways in STATUS_TRANSITIONS.values() for target in ways} <= set(STATUSES)
+    assert {target for ways in LANE_TRANSITIONS.values() for target in ways} < set(LANE_TRANSITIONS)
+    assert all(status_of_lane(lane) is not None for lane in LANE_TRANSITIONS)
 
 
 @pytest.mark.parametrize(
@@ -241,12 +355,79 @@ def test_a_merge_may_take_the_step_from_either_side() -> None:
 # -- where a lane log speaks
 
 
-def test_where_a_lane_log_speaks_steps_and_the_files_lane_are_not_judged() -> None:
+def test_where_a_lane_log_speaks_the_files_lane_is_not_judged() -> None:
     files: Files = {"WP01-a.md": wp_text("WP01", "done"), "WP02-b.md": wp_text("WP02", "dong")}
     before: Files = {"WP01-a.md": wp_text("WP01", "planned")}
     assert found(files, before, log=row("WP01", "planned") + row("WP02", "doing", event_id="01B")) == []
     old = Side({path("WP01-a.md"): wp_text("WP01", "planned").encode()}, {FEATURE: row("WP01", "planned").encode()})
     assert lint(side({"WP01-a.md": wp_text("WP01", "done")}), [old]) == []
+
+
+def log_side(*rows: str, lane: str | None = None) -> Side:
+    return side({"WP01-a.md": wp_text("WP01", lane)}, log="".join(rows))
+
+
+@pytest.mark.parametrize("old", LANE_TRANSITIONS)
+@pytest.mark.parametrize("new", LANE_TRANSITIONS)
+def test_a_new_row_of_the_log_is_legal_when_spec_kitty_knows_the_step(old: str, new: str) -> None:
+    first, second = row("WP01", old), row("WP01", new, "2026-01-02T00:00:00Z", "01B", from_lane=old, force=False)
+    findings = lint(log_side(first, second), [log_side(first)])
+    legal = old == new or new in LANE_TRANSITIONS[old]
+    assert [(one.line, one.rule) for one in findings] == ([] if legal else [(2, Rule.TRANSITION)])
+    forced = second.replace('"force": false', '"force": true')
+    assert lint(log_side(first, forced), [log_side(first)]) == []
+
+
+def test_an_illegal_row_says_what_to_do() -> None:
+    first = row("WP01", "planned")
+    second = row("WP01", "done", "2026-01-02T00:00:00Z", "01B", from_lane="planned")
+    third = row("WP01", "doing", "2026-01-03T00:00:00Z", "01C", from_lane="done")
+    [one, other] = lint(log_side(first, second, third), [log_side(first)])
+    assert one.message == (
+        "WP01 goes from planned to done, which is no step; take it to claimed, blocked or canceled, "
+        "or let Spec Kitty force it with a reason"
+    )
+    assert (one.line, one.column) == (2, second.index('"to_lane"') + 1)
+    assert other.message.startswith("WP01 goes from done to in_progress, but done is final; ")
+
+
+def test_rows_that_any_side_before_has_are_not_judged_again() -> None:
+    rows = [row("WP01", "planned"), row("WP01", "done", "2026-01-02T00:00:00Z", "01B", from_lane="planned")]
+    assert lint(log_side(*rows), [log_side(*rows)]) == []
+    assert lint(log_side(*rows), [log_side(rows[0]), log_side(*rows)]) == []
+    assert lint(log_side(*rows), []) == []
+
+
+def test_rows_of_a_migration_are_history_as_it_was() -> None:
+    rows = [row("WP01", "done", from_lane="planned")]
+    assert lint(log_side(*rows), [log_side(lane="done")]) == []
+    assert len(lint(log_side(*rows), [log_side()])) == 1
+    assert len(lint(log_side(*rows), [side({})])) == 1
+
+
+@pytest.mark.parametrize("lane", ["in progress", "In-Progress", "doing"])
+def test_lanes_in_a_row_are_known_however_they_are_written(lane: str) -> None:
+    first = row("WP01", "claimed")
+    second = row("WP01", "for_review", "2026-01-02T00:00:00Z", "01B", from_lane=lane)
+    assert lint(log_side(first, second), [log_side(first)]) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"from_lane"\n',
+        '["from_lane"]\n',
+        '{"from_lane": 1, "to_lane": "done", "wp_id": "WP01", "event_id": "01B"}\n',
+        row("WP01", "done", event_id="01B", from_lane="planned", kind="annotation"),
+        row("WP01", "done", event_id="01B", from_lane="planned", event_type="x"),
+        row("x", "done", event_id="01B", from_lane="planned"),
+        row("WP01", "done", event_id="01B", from_lane="planned").rstrip(),
+        row("WP01", "done", event_id="01B", from_lane="elsewhere"),
+    ],
+)
+def test_what_is_no_row_of_a_step_is_not_judged(line: str) -> None:
+    first = row("WP01", "planned")
+    assert lint(log_side(first, line), [log_side(first)]) == []
 
 
 def test_an_unknown_lane_in_the_newest_row_of_the_log_is_found_on_its_line() -> None:
@@ -274,4 +455,5 @@ def test_any_bytes_give_findings_in_order_with_lines_in_the_file(files: dict[str
         assert isinstance(finding.rule, Rule)
         data = one.files.get(finding.path)
         assert data is None or 1 <= finding.line <= len(data.splitlines()) + 1
+        assert finding.column >= 1
         assert "\n" not in finding.message

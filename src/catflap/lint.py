@@ -1,4 +1,4 @@
-"""The rules of `catflap check`: what is wrong with work packages, on which line, and what to do. Knows values only.
+"""The rules of `catflap check`: what is wrong with work packages, where, and what to do. Knows values only.
 
 A *side* is one place with its files: a working tree, the index, a commit. Judged are the files of one side, each
 within its feature, and the steps from the sides before (HEAD, and what is being merged) to it.
@@ -6,49 +6,21 @@ within its feature, and the steps from the sides before (HEAD, and what is being
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 
+from catflap.dependencies import Member, lint_dependencies
 from catflap.events import STATUSES
-from catflap.facts import Facts, Key, place, rows_by_wp
-from catflap.frontmatter import Frontmatter, UnreadableFrontmatter, read
+from catflap.facts import Key, rows_by_wp
+from catflap.findings import Finding, Rule
 from catflap.lanelog import LaneRow, parse_log
-from catflap.workpackage import MAX_BYTES, WorkPackage, ids_in, normalise_wp_id, parse_wp, wp_path
+from catflap.transitions import log_steps, refusal_of_status, refusal_of_step
+from catflap.workpackage import wp_path
+from catflap.wpsource import ID_KEYS, WPSource, lines_of, read_source
 
-STEPS: Mapping[str, tuple[str, ...]] = {
-    "planned": ("doing",),
-    "doing": ("for_review",),
-    "for_review": ("doing", "done"),
-    "done": (),
-}
-"""Where a status may go: data model, State Transitions."""
-
-_ID_KEYS = ("work_package_id", "wp_id")
-_DEPENDENCY_KEYS = ("dependencies", "depends_on")
 _LOG = "kitty-specs/{}/status.events.jsonl"
-
-
-class Rule(StrEnum):
-    """What a finding is about; the value is what ``--json`` prints."""
-
-    UNREADABLE = "unreadable"
-    LANE = "lane"
-    ID = "id"
-    DUPLICATE = "duplicate"
-    DEPENDENCY = "dependency"
-    CYCLE = "cycle"
-    TRANSITION = "transition"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
-    """One thing that is wrong: ``path`` relative to the repository, ``line`` from 1."""
-
-    path: str
-    line: int
-    rule: Rule
-    message: str
+_MARKER = re.compile(rb"^(?:<{7}(?= |\r?$)|={7}(?=\r?$)|>{7}(?= |\r?$))", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +37,25 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
-    wp: WorkPackage
-    fields: Frontmatter
+class _Read:
+    """A side, read: its files by path, and of each lane log the rows by work package."""
 
-    def line_of(self, keys: Iterable[str]) -> int:
-        """The line of the first of ``keys`` that the frontmatter has; 1 when it has none."""
-        return next((self.fields.lines[key] for key in keys if key in self.fields.lines), 1)
+    side: Side
+    files: Mapping[str, WPSource]
+    logs: Mapping[str, Mapping[str, tuple[LaneRow, ...]]]
+    readable: Sequence[WPSource] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "readable", [file for file in self.files.values() if file.problem is None])
+
+    def rows(self, key: Key) -> tuple[LaneRow, ...]:
+        return self.logs.get(key[0], {}).get(key[1], ())
+
+    def statuses(self) -> dict[Key, str | None]:
+        """What each work package's status is: the log's where it has rows, else its file's, of several the last."""
+        found = {(file.feature, file.wp_id): file.status for file in self.readable}
+        rows = {(feature, wp_id): own for feature, log in self.logs.items() for wp_id, own in log.items()}
+        return found | {key: own[-1].status for key, own in rows.items()}
 
 
 def lint(side: Side, before: Sequence[Side]) -> list[Finding]:
@@ -79,35 +63,32 @@ def lint(side: Side, before: Sequence[Side]) -> list[Finding]:
 
     ``before`` are the sides that a step may come from: none when steps are not to be judged.
     """
-    files = {path: _parse(path, data) for path, data in side.files.items() if data is not None}
-    logs = {feature: rows_by_wp(parse_log(data)) for feature, data in side.logs.items()}
-    readable = [file for file in files.values() if file.wp.readable]
+    now = _read(side, {})
+    olds = [_read(one, now.files) for one in before]
     found = [_absent(path, side) for path, data in side.files.items() if data is None]
-    found += [_unreadable(file.wp) for file in files.values() if not file.wp.readable]
-    for file in readable:
-        rows = logs.get(file.wp.feature, {}).get(file.wp.wp_id, ())
-        found += [*_lane(file.wp, rows), *_id(file)]
-    found += [*_duplicates(readable), *_log_lanes(side, logs)]
-    found += _dependencies(readable, _known(side, readable))
-    found += _transitions(readable, logs, [_facts(one) for one in before])
+    for file in now.files.values():
+        found += _conflict(file.path, file.data) if file.problem is None else [_unreadable(file)]
+    for file in now.readable:
+        found += [*_lane(file, now.rows((file.feature, file.wp_id))), *_id(file)]
+    found += _duplicates(now.readable)
+    for feature, log in now.logs.items():
+        found += [*_conflict(_LOG.format(feature), side.logs[feature]), *_log_lanes(side.logs[feature], feature, log)]
+    statuses = now.statuses()
+    members = [Member(file, statuses.get((file.feature, file.wp_id))) for file in now.readable]
+    found += lint_dependencies(members, _known(now), statuses)
+    if olds:
+        found += [*_file_steps(now, olds), *_log_steps(now, olds)]
     return sorted(found)
 
 
-def _parse(path: str, data: bytes) -> _File:
-    wp = parse_wp(path, data)
-    try:
-        fields = read(data[:MAX_BYTES]) if wp.readable else _NO_FIELDS
-    except UnreadableFrontmatter:  # parse_wp has read the same bytes: it would have said so
-        fields = _NO_FIELDS
-    return _File(wp, fields)
-
-
-_NO_FIELDS = Frontmatter(fields={}, lines={}, body="")
-
-
-def _facts(side: Side) -> dict[Key, Facts]:
-    wps = [parse_wp(path, data) for path, data in sorted(side.files.items()) if data is not None]
-    return place(wps, {feature: rows_by_wp(parse_log(data)) for feature, data in side.logs.items()})
+def _read(side: Side, known: Mapping[str, WPSource]) -> _Read:
+    """The side, read; a file that is the same as in ``known`` is not read again."""
+    files = {
+        path: same if (same := known.get(path)) is not None and same.data == data else read_source(path, data)
+        for path, data in sorted(side.files.items())
+        if data is not None
+    }
+    return _Read(side, files, {feature: rows_by_wp(parse_log(data)) for feature, data in side.logs.items()})
 
 
 # -- one file by itself
@@ -115,164 +96,137 @@ def _facts(side: Side) -> dict[Key, Facts]:
 
 def _absent(path: str, side: Side) -> Finding:
     if path in side.unmerged:
-        return Finding(path, 1, Rule.UNREADABLE, "not merged yet; resolve the conflict and `git add` it")
-    return Finding(path, 1, Rule.UNREADABLE, "no regular file that may be read; put a plain text file in its place")
+        return Finding(path, 1, 1, Rule.CONFLICT, "not merged yet; resolve the conflict and `git add` it")
+    return Finding(path, 1, 1, Rule.UNREADABLE, "no regular file that may be read; put a plain text file in its place")
 
 
-def _unreadable(wp: WorkPackage) -> Finding:
-    assert wp.problem is not None
-    return Finding(wp.path, wp.problem.line, Rule.UNREADABLE, f"unreadable: {wp.problem.message}")
+def _unreadable(file: WPSource) -> Finding:
+    assert file.problem is not None
+    line, column = file.place_of_problem()
+    if "conflict marker" in file.problem.why:
+        return Finding(file.path, line, column, Rule.CONFLICT, f"{file.problem.why}; {file.problem.hint}")
+    return Finding(file.path, line, column, Rule.UNREADABLE, f"unreadable: {file.problem.why}; {file.problem.hint}")
 
 
-def _lane(wp: WorkPackage, rows: Sequence[LaneRow]) -> Iterator[Finding]:
-    """An unknown lane; where a lane log speaks, the file's own lane is stale and nobody reads it."""
-    if wp.problem is not None and not rows:
-        yield Finding(wp.path, wp.problem.line, Rule.LANE, wp.problem.message)
+def _conflict(path: str, data: bytes) -> Iterator[Finding]:
+    """The first conflict that is left in the file; in a fence or not, git wrote those lines."""
+    start = _first_conflict(data) if b"<<<<<<<" in data else None
+    if start is not None:
+        line = len(lines_of(data[:start]))
+        yield Finding(path, line, 1, Rule.CONFLICT, "a conflict marker is in the file; resolve the conflict")
 
 
-def _id(file: _File) -> Iterator[Finding]:
+def _first_conflict(data: bytes) -> int | None:
+    """Where the first three markers in their order begin: a line of seven = alone underlines a heading in Markdown."""
+    start, wanted = 0, b"<"
+    for found in _MARKER.finditer(data):
+        kind = found[0][:1]
+        if kind == b"<":
+            start, wanted = found.start(), b"="
+        elif kind == wanted:
+            if kind == b">":
+                return start
+            wanted = b">"
+    return None
+
+
+def _lane(file: WPSource, rows: Sequence[LaneRow]) -> Iterator[Finding]:
+    """An unknown lane; where a lane log speaks, or the folder, the file's own lane is stale and nobody reads it."""
+    if rows or file.named.lane_folder is not None or file.lane is None or file.status is not None:
+        return
+    line, column = file.place(["lane"])
+    yield Finding(file.path, line, column, Rule.LANE, _unknown_lane(file.lane))
+
+
+def _unknown_lane(lane: str) -> str:
+    from difflib import get_close_matches  # 5 ms, and few lanes are unknown
+
+    near = get_close_matches(lane.lower(), STATUSES, n=1)
+    guess = f" (did you mean {near[0]}?)" if near else ""
+    return f"lane {lane!r} is unknown{guess}; use one of {', '.join(STATUSES)}"
+
+
+def _id(file: WPSource) -> Iterator[Finding]:
     """The id that the frontmatter states, unless it is the one of the file's name. None stated is fine."""
-    named = wp_path(file.wp.path)
-    assert named is not None
-    stated = {key: value for key in _ID_KEYS if (value := file.fields.fields.get(key))}
+    stated = {key: value for key in ID_KEYS if (value := file.front.fields.get(key))}
     if not stated:
         return
-    ids = {key: wp_id for key, value in stated.items() if isinstance(value, str) and (wp_id := normalise_wp_id(value))}
-    if not ids:
+    if not file.stated_ids:
         key, value = next(iter(stated.items()))
-        yield Finding(
-            file.wp.path,
-            file.line_of([key]),
-            Rule.ID,
-            f"{key} {value!r:.60} is no id; write {named.wp_id}, as the file's name says",
-        )
-        return
-    key, wp_id = next(iter(ids.items()))
-    if wp_id != named.wp_id:
-        yield Finding(
-            file.wp.path,
-            file.line_of([key]),
-            Rule.ID,
-            f"{key} says {wp_id}, but the file's name says {named.wp_id}; make them the same",
-        )
+        message = f"{key} {value!r:.60} is no id; write {file.named.wp_id}, as the file's name says"
+    else:
+        key, wp_id = next(iter(file.stated_ids.items()))
+        if wp_id == file.named.wp_id:
+            return
+        message = f"{key} says {wp_id}, but the file's name says {file.named.wp_id}; make them the same"
+    line, column = file.place([key])
+    yield Finding(file.path, line, column, Rule.ID, message)
 
 
 # -- files of one feature together
 
 
-def _known(side: Side, readable: Iterable[_File]) -> set[Key]:
+def _known(now: _Read) -> set[Key]:
     """Every id that a file has; of one that cannot be read, its name's."""
-    found = {(file.wp.feature, file.wp.wp_id) for file in readable}
-    return found | {(named.feature, named.wp_id) for path in side.files if (named := wp_path(path)) is not None}
+    found = {(file.feature, file.wp_id) for file in now.readable}
+    return found | {(named.feature, named.wp_id) for path in now.side.files if (named := wp_path(path)) is not None}
 
 
-def _duplicates(files: Iterable[_File]) -> Iterator[Finding]:
-    by_key: dict[Key, list[_File]] = {}
+def _duplicates(files: Iterable[WPSource]) -> Iterator[Finding]:
+    by_key: dict[Key, list[WPSource]] = {}
     for file in files:
-        by_key.setdefault((file.wp.feature, file.wp.wp_id), []).append(file)
+        by_key.setdefault((file.feature, file.wp_id), []).append(file)
     for (_, wp_id), same in by_key.items():
-        for file in same:
-            others = [other.wp.path for other in same if other is not file]
-            if others:
-                yield Finding(
-                    file.wp.path,
-                    file.line_of(_ID_KEYS),
-                    Rule.DUPLICATE,
-                    f"{wp_id} is also {', '.join(others)}; delete one of them, or give it another id",
-                )
+        for file in same if len(same) > 1 else ():
+            others = ", ".join(other.path for other in same if other is not file)
+            line, column = file.place(ID_KEYS)
+            message = f"{wp_id} is also {others}; delete one of them, or give it another id"
+            yield Finding(file.path, line, column, Rule.DUPLICATE, message)
 
 
-def _log_lanes(side: Side, logs: Mapping[str, Mapping[str, tuple[LaneRow, ...]]]) -> Iterator[Finding]:
+def _log_lanes(data: bytes, feature: str, log: Mapping[str, tuple[LaneRow, ...]]) -> Iterator[Finding]:
     """The newest row of a work package in the lane log, when it has a lane that nobody knows."""
-    for feature, log in logs.items():
-        for wp_id, rows in log.items():
-            if rows[-1].status is None:
-                yield Finding(
-                    _LOG.format(feature),
-                    _line_of(side.logs[feature], rows[-1].event_id),
-                    Rule.LANE,
-                    f"{wp_id}: lane {rows[-1].to_lane!r} is unknown; use one of {', '.join(STATUSES)}",
-                )
+    for wp_id, rows in log.items():
+        if rows[-1].status is None:
+            line, column = _place_in_log(data, rows[-1].event_id)
+            message = f"{wp_id}: {_unknown_lane(rows[-1].to_lane)}"
+            yield Finding(_LOG.format(feature), line, column, Rule.LANE, message)
 
 
-def _line_of(log: bytes, event_id: str) -> int:
+def _place_in_log(data: bytes, event_id: str) -> tuple[int, int]:
     wanted = event_id.encode("utf-8")
-    return next((number for number, line in enumerate(log.split(b"\n"), 1) if wanted in line), 1)
-
-
-def _dependencies(files: Sequence[_File], known: set[Key]) -> Iterator[Finding]:
-    """Dependencies on what the feature does not have, and every work package that waits for itself in the end."""
-    graph: dict[Key, list[Key]] = {}
-    for file in files:
-        key = (file.wp.feature, file.wp.wp_id)
-        graph.setdefault(key, []).extend((key[0], wp_id) for wp_id in _stated(file))
-    for file in files:
-        key, line = (file.wp.feature, file.wp.wp_id), file.line_of(_DEPENDENCY_KEYS)
-        for wp_id in _stated(file):
-            if (key[0], wp_id) not in known:
-                yield Finding(
-                    file.wp.path,
-                    line,
-                    Rule.DEPENDENCY,
-                    f"{key[1]} depends on {wp_id}, which {key[0]} does not have; correct the id, or add that file",
-                )
-        if way := _way_back(graph, key):
-            yield Finding(
-                file.wp.path,
-                line,
-                Rule.CYCLE,
-                f"{key[1]} waits for itself: {' → '.join(wp_id for _, wp_id in way)}; take one dependency out",
-            )
-
-
-def _stated(file: _File) -> list[str]:
-    """The ids that the file depends on as it states them: its own, too."""
-    value = next((found for key in _DEPENDENCY_KEYS if (found := file.fields.fields.get(key))), None)
-    return list(dict.fromkeys(ids_in(value)))
-
-
-def _way_back(graph: Mapping[Key, Sequence[Key]], start: Key) -> list[Key]:
-    """The shortest way from ``start`` along the dependencies to ``start`` again; empty when there is none."""
-    came_from: dict[Key, Key] = {}
-    queue = [start]
-    for key in queue:
-        for target in graph.get(key, ()):
-            if target == start:
-                way = [start, key]
-                while way[-1] != start:
-                    way.append(came_from[way[-1]])
-                return way[::-1]
-            if target not in came_from:
-                came_from[target] = key
-                queue.append(target)
-    return []
+    lines = enumerate(data.split(b"\n"), 1)
+    number, line = next(((number, line) for number, line in lines if wanted in line), (1, b""))
+    return number, max(line.decode("utf-8", "replace").find('"to_lane"'), 0) + 1
 
 
 # -- from before to now
 
 
-def _transitions(
-    files: Iterable[_File],
-    logs: Mapping[str, Mapping[str, tuple[LaneRow, ...]]],
-    before: Sequence[Mapping[Key, Facts]],
-) -> Iterator[Finding]:
-    """A status that no side before may lead to. Where a lane log speaks, the steps are Spec Kitty's own business."""
-    for file in files:
-        wp = file.wp
-        sides = [facts for one in before if (facts := one.get((wp.feature, wp.wp_id))) is not None]
-        if wp.status is None or logs.get(wp.feature, {}).get(wp.wp_id) or any(facts.rows for facts in sides):
+def _file_steps(now: _Read, olds: Sequence[_Read]) -> Iterator[Finding]:
+    """A status that no side before may lead to, where no lane log speaks."""
+    before = [old.statuses() for old in olds]
+    for file in now.readable:
+        key = (file.feature, file.wp_id)
+        if file.status is None or now.rows(key) or any(old.rows(key) for old in olds):
             continue
-        olds = [facts.status for facts in sides if facts.status is not None]
-        if olds and all(wp.status != old and wp.status not in STEPS[old] for old in olds):
-            line = wp.lane_line if wp.source == "frontmatter" else None  # a folder's lane stands on no line
-            yield Finding(wp.path, line or 1, Rule.TRANSITION, _no_step(wp, olds[0]))
+        statuses = [status for one in before if (status := one.get(key)) is not None]
+        refusals = [refusal_of_status(file.wp_id, old, file.status) for old in statuses]
+        if refusals and all(refusals):
+            line, column = file.place(["lane"]) if file.named.lane_folder is None else (1, 1)
+            yield Finding(file.path, line, column, Rule.TRANSITION, str(refusals[0]))
 
 
-def _no_step(wp: WorkPackage, old: str) -> str:
-    said = f"{wp.wp_id} goes from {old} to {wp.status}"
-    if not STEPS[old]:
-        return f"{said}, but {old} is final; leave it {old}, and plan new work as a new work package"
-    ways = " or ".join(STEPS[old])
-    if wp.status in STEPS[STEPS[old][-1]]:
-        return f"{said} at once; commit the step to {ways} first"
-    return f"{said}, which is no step; from {old} it goes to {ways}"
+def _log_steps(now: _Read, olds: Sequence[_Read]) -> Iterator[Finding]:
+    """The rows that are new in a lane log, each by the lanes that it names.
+
+    Of a work package whose file had a status before any row had, the rows are those of a migration: history as it was.
+    """
+    before = [old.statuses() for old in olds]
+    for feature, data in now.side.logs.items():
+        known = {row.event_id for old in olds for rows in old.logs.get(feature, {}).values() for row in rows}
+        for step in log_steps(data):
+            key = (feature, step.wp_id)
+            is_migrated = not any(old.rows(key) for old in olds) and any(one.get(key) for one in before)
+            if step.event_id not in known and not is_migrated and (refusal := refusal_of_step(step)):
+                yield Finding(_LOG.format(feature), step.line, step.column, Rule.TRANSITION, refusal)
