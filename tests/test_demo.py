@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -28,6 +29,7 @@ from catflap.demo.act import Act, Stage
 from catflap.demo.board import Files
 from catflap.demo.scratch import Scratch, interrupts_wait, scratch
 from catflap.demo.story import LATCH, STORY, TREATS
+from catflap.demo.team import send_to_hub
 from tests.corpus import bundle_path
 from tests.world import FEATURE, Repo, catflap, planned
 
@@ -180,6 +182,8 @@ def test_the_story_ends_with_a_board_and_leaves_nothing_behind(
     assert f"{LATCH}  feature completed, 7 work packages" in shown_events(done.stdout)
     for word in ("catflap install", "catflap queue list", "catflap explain", "README"):
         assert word in done.stdout
+    assert f"{events} events sent to a hub of the demo's own, 0 left in the queue." in done.stdout
+    assert "The hub's board is what the files say, too." in done.stdout
     assert list(temporary.iterdir()) == []
     assert not home.exists()
     assert Path(os.environ["HOME"]).read_bytes() == b""
@@ -325,6 +329,31 @@ def test_the_corpus_is_replayed_and_its_board_is_the_files_own() -> None:
 
 
 # -- the ends that are not good
+
+
+def test_the_board_stays_up_until_ctrl_c(temporary: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "catflap", "demo", "--serve"], stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout)
+        url = next(line for line in lines if line.startswith("The board: ")).split()[2]
+        assert next(lines) == "It is there until Ctrl-C.\n"
+        assert httpx.get(url, trust_env=False).text.startswith("<!doctype html>")
+        process.send_signal(signal.SIGINT)
+        assert "Where to go next:\n" in list(lines)
+    assert process.returncode == 0
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_hub_that_says_otherwise_is_our_bug(place: Scratch) -> None:
+    commit(place, "for_review")()
+    said: list[str] = []
+    key = ("001-demo", "WP01")
+    assert send_to_hub(place, {key: "done"}, {key}, said.append, stay=False) == [
+        "001-demo WP01: the hub says for_review, told was done"
+    ]
+    assert "The hub's board is what the files say, too." not in said
 
 
 def test_ctrl_c_cleans_up(temporary: Path) -> None:

@@ -17,6 +17,7 @@ from catflap.demo.play import open_story
 from catflap.demo.replay import open_replay
 from catflap.demo.scratch import Scratch, scratch
 from catflap.demo.show import Screen, Show, show_board, show_on
+from catflap.demo.team import send_to_hub
 from catflap.eventtable import one_line
 from catflap.facts import Key
 
@@ -43,31 +44,45 @@ class _Run:
     """Work packages of which events and files said different things, once each is enough."""
 
 
-def demo(repo: Path | None, *, last: int, keep: bool = False) -> int:
+def demo(repo: Path | None, *, last: int, keep: bool = False, stay: bool = False) -> int:
     """0 once all acts are done and the board that the events give is the files' own; 3 when it is not.
 
     ``repo``: replay the ``last`` commits of this repository (or bundle) that touch work packages; None: the small
-    story. Everything is in a scratch folder that is removed at the end; with ``keep`` it stays.
+    story. Everything is in a scratch folder that is removed at the end; with ``keep`` it stays, and the events stay in
+    its queue. Else a hub of the demo's own gets them; ``stay``: it runs until Ctrl-C.
 
     Raises: BadInput for a ``repo`` that cannot be replayed; GitFailed.
     """
     console = Screen(highlight=False)
     with scratch(keep=keep) as place:
         stage = open_story(place) if repo is None else open_replay(place, repo, last=last)
-        code = perform(place, stage, console)
+        code = perform(place, stage, console, goes_on=stay or not keep, stay=stay)
         if keep:
             console.print(Text(f"Kept: SPEC_KITTY_HOME={place.home}, repository {place.repository}"), soft_wrap=True)
     return code
 
 
-def perform(place: Scratch, stage: Stage, console: Console) -> int:
-    """Run the acts of a stage and show what came of them: the exit code of `catflap demo`. Raises: GitFailed."""
+def perform(place: Scratch, stage: Stage, console: Console, *, goes_on: bool = False, stay: bool = False) -> int:
+    """Run the acts of a stage and show what came of them: the exit code of `catflap demo`. Raises: GitFailed.
+
+    ``goes_on``: then the team's hub gets the events.
+    """
     console.print(Text(f"{one_line(stage.about)}, in a scratch repository with catflap's hook."), soft_wrap=True)
     with Feed(place.home / "queue.db") as feed, show_on(console) as show:
         run = _run(stage, place, feed, show)
     _compare(run, stage, "at the end")
     run.wrong += run.board.holes
     _report(console, run, stage)
+    if goes_on and run.events and not feed.has_taken:
+
+        def say(text: str) -> None:
+            console.print(Text(text), soft_wrap=True)
+
+        run.wrong += (wrong := send_to_hub(place, run.board.statuses, run.board.told, say, stay=stay))
+        for words in wrong:
+            say(f"This is our bug; please report it: {words}")
+    if not run.wrong:
+        console.print(Text(_NEXT), soft_wrap=True)
     return OUR_BUG if run.wrong else 0
 
 
@@ -125,7 +140,6 @@ def _report(console: Console, run: _Run, stage: Stage) -> None:
         return
     say(f"{_count(run.silent, 'step')} told nothing, and rightly so: nothing had changed, or it was told before.")
     say("The board is what the files say.")
-    say(_NEXT)
 
 
 def _count(number: int, noun: str) -> str:

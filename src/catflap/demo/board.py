@@ -19,19 +19,21 @@ from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
 
 _FIRST = "planned"
 """The status of a work package that nobody has given one yet."""
-_TAKE_ABOVE = 2_000
+_TAKE_ABOVE = 8_000
 """Queued events above which those that were read are taken out, as a server would: the queue holds 10,000."""
 
 
 class Board:
     """Statuses by work package: those at the start, moved by every event since.
 
-    ``holes`` says where an event's previous status is not the one told before it.
+    ``told`` are the work packages whose status was told. ``holes`` says where an event's previous status is not the one
+    told before it.
     """
 
     def __init__(self, start: Mapping[Key, str | None]) -> None:
         self.statuses = {key: status or _FIRST for key, status in start.items()}
         self.touched: set[str] = set()
+        self.told: set[Key] = set()
         self.completed: set[str] = set()
         self.holes: list[str] = []
 
@@ -40,6 +42,8 @@ class Board:
         feature = event.payload.get("feature_slug") or ""
         key = (feature, event.payload.get("wp_id") or "")
         self.touched.add(feature)
+        if event.event_type in ("WPCreated", "WPStatusChanged"):
+            self.told.add(key)
         if event.event_type == "WPCreated":
             self.statuses.setdefault(key, _FIRST)
         elif event.event_type == "WPStatusChanged":
@@ -111,11 +115,12 @@ class Files:
 
 
 class Feed:
-    """The events of a queue.db, each handed out once, in queue order."""
+    """The events of a queue.db, each handed out once, in queue order. ``has_taken``: some are not queued any more."""
 
     def __init__(self, database: Path) -> None:
         self._queue = OfflineQueue(database)
         self._last = 0
+        self.has_taken = False
 
     def __enter__(self) -> Feed:
         return self
@@ -129,6 +134,7 @@ class Feed:
         fresh = [row for row in rows if row.id > self._last]
         self._last = max((row.id for row in fresh), default=self._last)
         if len(rows) > _TAKE_ABOVE:
+            self.has_taken = True
             self._queue.mark_synced(str(row.event["event_id"]) for row in rows)
         return [Event.from_dict(row.event) for row in fresh]
 

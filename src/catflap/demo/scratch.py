@@ -31,6 +31,8 @@ _SETTINGS = """\
 [maintenance]
 \tauto = false
 """
+_CATFLAP = (sys.executable, "-P", "-m", "catflap")
+"""-P: a file in the repository must not shadow a module of Python's."""
 _OURS = "catflap: "
 """What each line begins with that a hook says: git shows it to the user, and so does the demo."""
 
@@ -72,16 +74,44 @@ class Scratch:
         return out
 
     def install(self) -> None:
-        """Run `catflap install` in the repository, as a user would.
+        """Run `catflap install` in the repository, as a user would. Raises: GitFailed when it refuses."""
+        self.catflap("install", str(self.repository))
 
-        Raises: GitFailed with its last words, when it refuses.
-        """
-        # -P: a file in the repository must not shadow a module of Python's.
-        command = [sys.executable, "-P", "-m", "catflap", "install", str(self.repository)]
-        code, _, err = self._run(command, self.root, b"", {})
+    def catflap(self, *args: str, stdin: str = "") -> str:
+        """What ``catflap ARGS`` prints. Raises: GitFailed with its last words, when it refuses."""
+        code, out, err = self._run([*_CATFLAP, *args], self.root, stdin.encode(), {})
         if code != 0:
             why = err.strip().splitlines()[-1:] or [f"exit code {code}"]
-            raise GitFailed("run `catflap install`", where=f"in {self.repository}", why=why[0])
+            raise GitFailed(f"run `catflap {args[0]}`", where=f"in {self.root}", why=why[0])
+        return out
+
+    @contextmanager
+    def serving(self, *args: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+        """A ``catflap ARGS`` that runs until the end of the body, and the first line that it prints.
+
+        Raises: GitFailed with its last words, when it ends before that line.
+        """
+        with (self.root / "serving.log").open("w+b") as log:
+            process = subprocess.Popen(
+                [*_CATFLAP, *args],
+                cwd=self.root,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                process_group=0,  # Ctrl-C reaches us alone
+            )
+            try:
+                assert process.stdout is not None
+                line = os.fsdecode(process.stdout.readline()).strip()
+                if not line:
+                    log.seek(0)
+                    why = os.fsdecode(log.read()).strip().splitlines()[-1:] or ["it ended"]
+                    raise GitFailed(f"run `catflap {args[0]}`", where=f"in {self.root}", why=why[0])
+                yield line, process
+            finally:
+                with interrupts_wait(process.kill), process:
+                    process.terminate()
 
     def environment(self) -> dict[str, str]:
         """This process's environment without anything of the user's that speaks to git or catflap."""
