@@ -158,7 +158,17 @@ def test_11_a_pull_brings_nothing_to_tell(lives: Lives) -> None:
         life.lane("done", "WP02")
         yield "WP02 for_review>done"
 
-    lives.run(*ways(pulled, "--ff-only", "--no-rebase", "--rebase", "--rebase=interactive"))
+    def merged(life: Life) -> Iterator[Step]:
+        mate = life.mate()
+        mate.lane("for_review", "WP02")
+        life.git("fetch", "-q", mate.path, "main")
+        life.git("merge", "-q", "--no-ff", "--no-edit", "FETCH_HEAD", env={"GIT_REFLOG_ACTION": "tool"})
+        yield READ
+        yield LOOKED
+        life.lane("done", "WP02")
+        yield "WP02 for_review>done"
+
+    lives.run(*ways(pulled, "--ff-only", "--no-rebase", "--rebase", "--rebase=interactive"), merged)
 
 
 # -- 26a: what git writes into files beside its moves

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lives import LOOKED, READ, Life, Lives, Step, has_read, told_by_folder
 from tests.watching import wait_for
-from tests.world import FEATURE, Repo, catflap, events, planned, short
+from tests.world import FEATURE, Repo, catflap, events, many_refs, partial_clone, planned, short
 
 
 @pytest.fixture(params=[False, True], ids=["W", "B"])
@@ -185,11 +185,13 @@ def test_29_eight_agents_in_eight_worktrees_at_once(lives: Lives) -> None:
 def _odd(base: Path, case: str) -> Repo | None:
     """A repository that is odd in this way; None when this git knows no such. Project and folder have one name."""
     path = base / case
-    if case in ("shallow", "sparse", "submodule"):
+    if case in ("shallow", "partial", "sparse", "submodule"):
         origin = planned(base / "origin" / case)
     match case:
         case "shallow":
             origin.git("clone", "-q", "--depth=1", f"file://{origin.path}", path)
+        case "partial":
+            partial_clone(origin, path)
         case "sparse":
             origin.git("clone", "-q", "--sparse", origin.path, path)
             Repo(path).git("sparse-checkout", "set", f"kitty-specs/{FEATURE}")
@@ -209,18 +211,32 @@ def _odd(base: Path, case: str) -> Repo | None:
         case "no reflog":
             planned(path).git("config", "core.logAllRefUpdates", "false")
             (path / ".git" / "logs" / "HEAD").unlink()
+        case "many refs":
+            many_refs(planned(path), 10_000)
         case _:
-            planned(path).write(feature="003-größe und maß")
+            planned(path).write(feature=ODD_NAMES[case])
             Repo(path).commit("a feature with a name")
     return Repo(path)
 
 
-ODD = ("shallow", "sparse", "submodule", "hooksPath", "sha256", "reftable", "no reflog", "Größe und Maß")
+ODD_NAMES = {"Größe und Maß": "003-größe und maß", "quoted": '004-say "a\\b"'}
+ODD = (
+    "shallow",
+    "partial",
+    "sparse",
+    "submodule",
+    "hooksPath",
+    "sha256",
+    "reftable",
+    "no reflog",
+    "many refs",
+    *ODD_NAMES,
+)
 
 
 def test_30_odd_repositories_are_as_any_other(lives: Lives) -> None:
     def merged(life: Life) -> Iterator[Step]:
-        feature = "003-größe und maß" if life.path.name == "Größe und Maß" else FEATURE
+        feature = ODD_NAMES.get(life.path.name, FEATURE)
         life.write(lane="doing", feature=feature)
         yield "planned>doing"
         life.commit()

@@ -1,0 +1,206 @@
+"""What the model-based test has found: each case by itself, with real git, looked at in this process."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from catflap import git
+from catflap.catchup import observe_moves
+from catflap.clock import LamportClock
+from catflap.database import open_database
+from catflap.saves import observe_view
+from tests.world import Repo, planned, told
+
+NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed without hooks."""
+    made = planned(tmp_path / "project")
+    made.install("--no-hooks")
+    return made
+
+
+def look(*repos: Repo, files: bool = True) -> list[str]:
+    """Look at each checkout as the watcher does once all is settled, or at its HEAD alone; all that was told so far."""
+    home = Path(os.environ["SPEC_KITTY_HOME"])
+    with closing(open_database(home / "queue.db")) as connection:
+        clock = LamportClock.load(home / "clock.json", floor=0)
+        for repo in repos:
+            view = git.locate(str(repo.path))
+            for name in ("index", "logs/HEAD"):  # as if a while had gone by since git wrote them
+                os.utime(Path(view.git_dir, name), (time.time() - 60,) * 2)
+            if files:
+                outcome = observe_view(connection, clock, view, home=str(home), now_s=time.time() + 60)
+            else:
+                outcome = observe_moves(connection, clock, view)
+            assert outcome is not None
+            assert outcome.unsettled_s == 0
+    return told(statuses_only=False)
+
+
+def agent_of(repo: Repo, tmp_path: Path) -> Repo:
+    """A linked worktree on a branch of its own."""
+    repo.git("worktree", "add", "-q", "-b", "agent", tmp_path / "agent")
+    return Repo(tmp_path / "agent")
+
+
+def moved(repo: Repo) -> Path:
+    """Move WP01's file within tasks/, uncommitted; where it is then."""
+    (repo.wp().parent / "deep").mkdir(exist_ok=True)
+    path = repo.wp().parent / "deep" / repo.wp().name
+    repo.git("mv", repo.wp(), path)
+    return path
+
+
+@pytest.mark.parametrize("way", ["merge", "pull"])
+def test_a_merge_into_a_branch_that_moved_the_file_tells_nothing_of_what_others_did(
+    tmp_path: Path, repo: Repo, way: str
+) -> None:
+    mate = Repo(tmp_path / "mate")
+    repo.git("clone", "-q", repo.path, mate.path)
+    mate.write(lane="doing", agent="bob", log=["- 2026-02-03T12:00:00Z – bob – begun"])
+    mate.commit("the mate's")
+    moved(repo)
+    repo.commit("move it")
+    if way == "pull":
+        repo.git("pull", "-q", "--no-rebase", "--no-edit", mate.path, "main")
+    else:
+        repo.git("fetch", "-q", mate.path, "main")
+        repo.git("merge", "-q", "--no-edit", "FETCH_HEAD")
+    assert "bob" in (repo.wp().parent / "deep" / repo.wp().name).read_text("utf-8")
+    assert look(repo) == []
+
+
+def test_a_drop_is_told_of_a_file_that_was_moved_meanwhile(repo: Repo) -> None:
+    repo.git("branch", "start")
+    repo.lane("doing")
+    moved(repo)
+    repo.commit("move it")
+    assert look(repo) == ["planned>doing"]
+    repo.git("switch", "-q", "-c", "other", "start")
+    moved(repo)
+    repo.commit("move it here too")
+    assert look(repo) == ["planned>doing"]
+    repo.git("switch", "-q", "main")
+    repo.git("reset", "-q", "--hard", "other")
+    assert look(repo) == ["planned>doing", "doing>planned"]
+
+
+def test_what_comes_after_a_detached_rebase_is_no_step_of_it(tmp_path: Path, repo: Repo) -> None:
+    mate = Repo(tmp_path / "mate")
+    repo.git("clone", "-q", repo.path, mate.path)
+    mate.lane("doing")
+    repo.git("branch", "start")
+    repo.file("other.txt")
+    repo.commit("other")
+    repo.git("rebase", "-q", "main", "start~0")
+    assert not repo.git("symbolic-ref", "-q", "HEAD", check=False).stdout
+    repo.git("pull", "-q", "--no-rebase", "--no-edit", mate.path, "main")
+    assert look(repo) == []
+    repo.lane("for_review")
+    assert look(repo) == ["doing>for_review"]
+
+
+def test_commits_after_a_detached_rebase_are_told_one_by_one(repo: Repo) -> None:
+    repo.git("checkout", "-q", "--detach")
+    repo.file("mine.txt")
+    repo.commit("mine")
+    repo.git("branch", "mine")
+    repo.git("switch", "-q", "main")
+    repo.file("other.txt")
+    repo.commit("other")
+    repo.git("checkout", "-q", "--detach", "mine")
+    repo.git("rebase", "-q", "main")
+    repo.lane("doing")
+    repo.lane("for_review")
+    assert look(repo) == ["planned>doing", "doing>for_review"]
+
+
+def test_a_rebase_of_another_branch_onto_here_is_read(repo: Repo) -> None:
+    repo.git("switch", "-q", "-c", "topic")
+    repo.lane("doing")
+    repo.git("switch", "-q", "main")
+    repo.file("other.txt")
+    repo.commit("other")
+    assert look(repo) == ["planned>doing"]
+    repo.git("rebase", "-q", "main", "topic")
+    assert look(repo) == ["planned>doing"]
+    repo.write(lane="for_review")
+    assert look(repo) == ["planned>doing", "doing>for_review"]
+
+
+def test_a_save_that_was_told_is_not_told_again_as_it_is_committed(tmp_path: Path, repo: Repo) -> None:
+    agent = agent_of(repo, tmp_path)
+    repo.write(lane="doing")
+    assert look(repo, agent) == ["planned>doing"]
+    agent.lane("done")
+    assert look(agent) == ["planned>doing", "doing>done"]
+    repo.commit("what was told")
+    assert look(repo) == ["planned>doing", "doing>done"]
+    repo.lane("for_review")
+    assert look(repo) == ["planned>doing", "doing>done", "done>for_review"]
+
+
+def test_what_a_commit_leaves_of_a_save_that_was_told_is_not_told_again(tmp_path: Path, repo: Repo) -> None:
+    agent = agent_of(repo, tmp_path)
+    repo.write(lane="doing", log=["- 2026-02-03T12:00:00Z – ada – begun"])
+    expected = ["planned>doing", "note ada: begun"]
+    assert look(repo, agent) == expected
+    agent.lane("done")
+    expected.append("doing>done")
+    assert look(agent) == expected
+    repo.git("add", "-p", repo.wp(), stdin="n\ny\n")
+    repo.git("commit", "-q", "-m", "the row alone")
+    assert "begun" in repo.git("show", "HEAD").stdout
+    assert "doing" not in repo.git("show", "HEAD").stdout
+    assert look(repo) == expected
+    repo.commit("the lane, too")
+    assert look(repo) == expected
+
+
+def test_a_lane_taken_back_in_the_commit_of_something_else_is_told(repo: Repo) -> None:
+    repo.write(lane="doing")
+    assert look(repo) == ["planned>doing"]
+    repo.write(lane="planned", log=["- 2026-02-03T12:00:00Z – ada – not yet"])
+    repo.commit("the lane as it was, and a word why")
+    assert look(repo) == ["planned>doing", "doing>planned", "note ada: not yet"]
+
+
+def test_a_soft_reset_and_a_new_commit_of_the_same_tell_nothing_again(tmp_path: Path, repo: Repo) -> None:
+    agent = agent_of(repo, tmp_path)
+    repo.lane("doing")
+    repo.write(lane="for_review")
+    assert look(repo, agent) == ["planned>doing", "doing>for_review"]
+    agent.lane("done")
+    expected = ["planned>doing", "doing>for_review", "for_review>done"]
+    assert look(agent) == expected
+    repo.git("reset", "-q", "--soft", "HEAD~1")
+    repo.commit("both in one")
+    assert look(repo) == expected
+
+
+def test_a_mixed_reset_drops_nothing_of_a_file_that_was_moved_and_not_committed(repo: Repo) -> None:
+    repo.lane("doing")
+    assert look(repo) == ["planned>doing"]
+    path = moved(repo)
+    repo.git("reset", "-q", "--mixed", "HEAD~1")
+    assert "doing" in path.read_text("utf-8")
+    assert look(repo) == ["planned>doing"]
+
+
+def test_a_reflog_that_expired_is_read_on_from_where_it_starts_again(repo: Repo) -> None:
+    repo.lane("doing")
+    assert look(repo) == ["planned>doing"]
+    repo.git("reflog", "expire", "--expire=all", "--all")
+    repo.lane("for_review")
+    repo.lane("done")
+    assert look(repo, files=False) == ["planned>doing", "doing>for_review", "for_review>done"]
+    repo.lane("planned")
+    assert look(repo, files=False)[3:] == ["done>planned"]
