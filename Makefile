@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test test-long lint format bench picture lock clean
+.PHONY: demo test test-long lint format bench picture man lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -23,9 +23,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
 
-# The watcher's bursts and its random life at full length.
+# Every test that has a longer form, at full length: bursts, random lives, thousands of git operations, kills, Spec Kitty
+# itself from PyPI.
 test-long: $(STAMP)
-	CATFLAP_TEST_LONG=1 $(BIN)/python -m pytest -n auto tests/test_watch_stress.py
+	CATFLAP_TEST_LONG=1 $(BIN)/python -m pytest -n auto $$(grep -l CATFLAP_TEST_LONG tests/test_*.py)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -40,10 +41,20 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.hook
 	$(BIN)/python -m bench.emit
 	$(BIN)/python -m bench.watch
+	$(BIN)/python -m bench.backfill
+	$(BIN)/python -m bench.check
+	$(BIN)/python -m bench.sync
+	$(BIN)/python -m bench.hub
+	$(BIN)/python -m bench.board
 
-# README's picture, drawn from a run of the demo.
+# README's pictures, drawn from a run of the demo and of the hub.
 picture: $(STAMP)
 	$(BIN)/python docs/picture.py
+	$(BIN)/python -m docs.board
+
+# The manual page, written from the help.
+man: $(STAMP)
+	$(BIN)/python docs/manpage.py
 
 # The lock is for every platform and names no index; run this after a change of pyproject.toml's dependencies.
 lock: $(STAMP)

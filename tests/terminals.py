@@ -29,7 +29,7 @@ class Terminal:
         # Short: a socket's path has at most 107 bytes (unix(7)).
         self._sockets = tempfile.mkdtemp(prefix="cf-")
         folder.mkdir()
-        self._env = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if name not in ("TMUX", "EDITOR", "VISUAL")},
             "HOME": str(folder),
             "LC_ALL": "C.UTF-8",
@@ -43,9 +43,9 @@ class Terminal:
         self._run("kill-server", check=False)
         shutil.rmtree(self._sockets)
 
-    def open(self, *words: str | Path, cwd: Path) -> None:
-        """Run a program in a window of 120 columns and 30 lines."""
-        self._run("new-session", "-d", "-x", "120", "-y", "30", "-c", str(cwd), *map(str, words))
+    def open(self, *words: str | Path, cwd: Path, columns: int = 120, lines: int = 30) -> None:
+        """Run a program, in ``environment``, in a window of that size."""
+        self._run("new-session", "-d", "-x", str(columns), "-y", str(lines), "-c", str(cwd), *map(str, words))
 
     def wait_shown(self, text: str) -> None:
         """Return once the program shows this."""
@@ -60,7 +60,7 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """Type text as it is."""
-        self._run("send-keys", "-l", text)
+        self._run("send-keys", "-l", "--", text)
 
     def resize(self, columns: int, lines: int) -> None:
         """Make the window larger or smaller."""
@@ -75,10 +75,21 @@ class Terminal:
         """The lines that are shown now."""
         return self._run("capture-pane", "-p", check=False).stdout
 
+    def cursor_follows_space(self) -> bool:
+        """Whether the cursor stands behind a space: the shell has begun the next word."""
+        column, line = self._run("display-message", "-p", "#{cursor_x} #{cursor_y}").stdout.split()
+        row = self.screen.split("\n")[int(line)]
+        return len(row) < int(column) or row[int(column) - 1] == " "
+
+    @property
+    def coloured(self) -> str:
+        """The lines that are shown now, with the escapes of their colours."""
+        return self._run("capture-pane", "-p", "-e", check=False).stdout
+
     def _run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [self._tmux, "-S", f"{self._sockets}/s", "-f", os.devnull, *words],
-            env=self._env,
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catflap.announced import FeatureAnnounced, Ledger, WPAnnounced, apply_event, is_complete
+from catflap.announced import LIVE, FeatureAnnounced, Ledger, WPAnnounced, apply_event, is_complete
 from catflap.drafts import Draft
 from tests.facts_builder import FEATURE, KEY, announced, exactly
 
@@ -57,7 +58,14 @@ def test_an_event_moves_what_it_speaks_of(
 ) -> None:
     ledger = exactly({"WP01": before} if before is not None else {})
     apply_event(ledger, event_type, payload)
-    assert ledger.wp(KEY) == after
+    assert ledger.wp(KEY) == replace(after, told=LIVE)
+
+
+@pytest.mark.parametrize("event_type", ["HistoryAdded", "DependencyResolved", "ErrorLogged"])
+def test_an_event_that_leaves_a_state_as_it_is_is_told_of_it_all_the_same(event_type: str) -> None:
+    ledger = with_wp()
+    apply_event(ledger, event_type, {"wp_id": "WP01", "feature_slug": FEATURE})
+    assert ledger.wp(KEY) == announced(told=LIVE)
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,34 @@ def test_what_came_up_since_a_view_was_read_first_is_not_read_unordered(
     assert told() == []
     places.look_everywhere()
     assert told() == ["planned>doing"]
+
+
+def test_a_merge_of_what_was_told_here_does_not_take_the_board_back(places: Places) -> None:
+    """Though the board says by chance what the main checkout says, too."""
+    agent = places.agent("agent")
+    agent.lane("for_review")
+    merge(places.main, "agent")
+    agent.lane("doing")
+    places.look_everywhere()
+    agent.write(lane="for_review")
+    agent.observe()
+    assert told() == ["planned>for_review", "for_review>doing", "doing>for_review"]
+    merge(places.main, "agent")
+    places.look_everywhere()
+    agent.commit("as it was saved")
+    places.look_everywhere()
+    assert told() == ["planned>for_review", "for_review>doing", "doing>for_review"]
+
+
+def test_what_a_mate_made_still_moves_the_board_when_it_is_merged(places: Places) -> None:
+    mate = Repo(places.main.path.parent / "mate")
+    places.main.git("clone", "-q", places.main.path, mate.path)
+    mate.lane("doing")
+    places.main.git("fetch", "-q", mate.path, "main:theirs")
+    places.main.git("switch", "-q", "theirs")
+    places.main.git("switch", "-q", "main")
+    merge(places.main, "theirs")
+    places.look_everywhere()
+    places.main.lane("for_review")
+    places.look_everywhere()
+    assert told() == ["doing>for_review"]

@@ -102,6 +102,7 @@ def commands() -> Iterator[tuple[str, ...]]:
 def test_the_contracts_commands_are_there() -> None:
     names = {" ".join(words) for words in commands()}
     assert names >= {"install", "uninstall", "observe", "hook", "status", "check", "explain", "schema", "demo"}
+    assert names >= {"events", "board", "completion"}
     assert names >= {"queue list", "queue retry", "queue drop", "queue export"}
     assert names >= {f"service {verb}" for verb in ("install", "uninstall", "start", "stop", "status")}
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from catflap import database
+from catflap import database, ledger
+from catflap.announced import LIVE, Ledger, WPAnnounced
 from catflap.database import SCHEMA_VERSION, open_database, write_transaction
 from catflap.errors import DatabaseBusy, DatabaseUnusable
 from catflap.queue import OfflineQueue, highest_clock
@@ -32,6 +33,10 @@ CREATE TABLE queue (
 CREATE INDEX idx_timestamp ON queue(timestamp);
 CREATE INDEX idx_retry ON queue(retry_count);
 """
+
+
+FIRST_TABLES = set("queue meta project view base feature announced seen_error trace sqlite_sequence".split())
+"""Those of version 1."""
 
 
 @pytest.fixture
@@ -241,17 +246,46 @@ def test_full_disk_is_said_so_and_undone(path: Path) -> None:
 def test_migration_step_is_one_transaction(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(path):
         pass
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(database, "STEPS", {1: "CREATE TABLE later (x);\nINSERT INTO nowhere VALUES (1);\n"})
+    monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    broken = "CREATE TABLE later (x);\nINSERT INTO nowhere VALUES (1);\n"
+    monkeypatch.setattr(database, "STEPS", {SCHEMA_VERSION: broken})
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
         open_database(path)
     with raw(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'later'").fetchall() == []
-    monkeypatch.setattr(database, "STEPS", {1: "CREATE TABLE later (x);\nINSERT INTO later VALUES (1);\n"})
+    whole = "CREATE TABLE later (x);\nINSERT INTO later VALUES (1);\n"
+    monkeypatch.setattr(database, "STEPS", {SCHEMA_VERSION: whole})
     with opened(path) as connection:
         assert connection.execute("SELECT x FROM later").fetchall() == [(1,)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION + 1,)
+
+
+def test_database_of_version_1_is_carried_over(path: Path) -> None:
+    """It had no project.heads and no milestone, and did not know what of a work package was told."""
+    with opened(path) as connection:
+        project = ledger.put_project(
+            connection, common_dir="/a/.git", path="/a", slug="a", hooks_dir=None, installed_at="2026-02-03T12:00:00Z"
+        )
+        told = Ledger()
+        told.put(("001-demo", "WP01"), WPAnnounced(status="doing", title="Build"))
+        ledger.save(connection, project.id, told)
+        fresh = connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
+    with raw(path) as connection:
+        connection.execute("ALTER TABLE project DROP COLUMN heads")
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for name in sorted(tables - FIRST_TABLES):
+            connection.execute(f"DROP TABLE {name}")
+        connection.execute("UPDATE announced SET announced = json_remove(announced, '$.told')")
+        connection.execute("PRAGMA user_version = 1")
+    with opened(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == fresh
+        assert connection.execute("SELECT * FROM milestone").fetchall() == []
+        assert ledger.find_project(connection, "/a/.git") == project
+        assert project.heads is None
+        state = ledger.everything(connection, project.id).wp(("001-demo", "WP01"))
+        assert state == WPAnnounced(status="doing", title="Build", assigned={}, told=LIVE)
 
 
 def test_schema_that_fails_halfway_leaves_no_table(path: Path) -> None:

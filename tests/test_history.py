@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -20,7 +21,7 @@ from catflap.history import (
     person,
     read_history,
     utc_text,
-    visible_lines,
+    visible_text,
 )
 
 AT = "2026-04-08T05:42:51Z"
@@ -344,11 +345,51 @@ def test_any_value_has_a_history(rows: object) -> None:
     assert all(row.content and len(row.content) <= MAX_CONTENT for row in found)
 
 
-@given(st.text("`~<!->ab \n", max_size=60))
-def test_visible_lines_are_lines_of_the_text_in_order(text: str) -> None:
-    lines = text.split("\n")
-    rest = iter(lines)
-    assert all(line in rest for line in visible_lines(lines))
+def lines_read_one_by_one(text: str) -> list[str]:
+    """The same lines, slowly: what a fence or comment opened, line by line."""
+    kept: list[str] = []
+    start, closer = 0, ""
+    for line in text.split("\n"):
+        kept.append(line)
+        bare = line.strip()
+        if closer == "-->":
+            is_closing = closer in line
+        else:
+            is_closing = bool(closer) and bare.startswith(closer) and not bare.strip(closer[0])
+        if is_closing:
+            del kept[start:]
+            closer = ""
+        elif not closer and (opening := re.match(r"[ \t]*(```+|~~~+|<!--)", line)):
+            start, closer = len(kept) - 1, opening[1]
+            if closer == "<!--":
+                closer = "" if "-->" in line else "-->"
+    return kept
+
+
+@given(st.lists(st.text("`~<!->ab \t\x1c\xa0", max_size=7) | st.sampled_from(["```", "~~~~", "<!--", "-->", "```sh"])))
+def test_visible_text_is_what_a_reader_line_by_line_sees(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    assert visible_text(text) == "\n".join(lines_read_one_by_one(text))
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["```", "~~~", "<!--", "-->", "## Activity Log", "# More", "## activity log ##", "### Log", "text"]
+            + [f"- 2026-02-0{day} – ada – Step {day}" for day in range(1, 5)]
+        ),
+        max_size=14,
+    )
+)
+def test_activity_rows_are_those_that_a_reader_line_by_line_sees(lines: list[str]) -> None:
+    expected: dict[str, None] = {}
+    is_inside = False
+    for line in lines_read_one_by_one("\n".join(lines)):
+        if re.match("##? ", line):
+            is_inside = line.lower().startswith("## activity log")
+        elif is_inside and line.startswith("- "):
+            expected[line.rpartition(" – ")[2]] = None
+    assert [row.content for row in read_history(None, "\n".join(lines))] == list(expected)
 
 
 @given(st.text(), st.integers(1, 50))

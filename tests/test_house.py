@@ -38,6 +38,16 @@ def test_pure_files_import_nothing_that_does_io(name: str) -> None:
     assert not imports(SOURCE / f"{name}.py") & FORBIDDEN
 
 
+@pytest.mark.parametrize("name", ["fold", "flow", "wire"])
+def test_the_hubs_pure_files_import_nothing_that_does_io(name: str) -> None:
+    assert not imports(SOURCE / "hub" / f"{name}.py") & (FORBIDDEN | {"starlette", "uvicorn", "asyncio"})
+
+
+@pytest.mark.parametrize("name", ["address", "answers", "frames", "outgoing", "protocol", "schedule"])
+def test_what_decides_in_sync_imports_nothing_that_does_io(name: str) -> None:
+    assert not imports(SOURCE / "sync" / f"{name}.py") & (FORBIDDEN | {"httpx", "websockets"})
+
+
 def test_every_file_opens_with_a_sentence() -> None:
     for path in SOURCE.rglob("*.py"):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))
@@ -46,15 +56,15 @@ def test_every_file_opens_with_a_sentence() -> None:
 
 
 def test_only_git_py_runs_git() -> None:
-    """The demo drives git as a user would, manager.py asks the service manager; nobody else starts a process."""
-    allowed = {"git.py", "manager.py"}
+    """The demo drives git as a user would, manager.py the service manager, pager.py a pager; nobody else starts one."""
+    allowed = {"git.py", "manager.py", "pager.py"}
     runners = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if "subprocess" in imports(path)}
     assert runners <= allowed | {path for path in runners if path.startswith("demo/")}
 
 
 def test_the_table_of_rooms_names_every_file_once() -> None:
     there = {path.stem for path in SOURCE.glob("*.py")} - {"__init__", "__main__"}
-    assert set(rooms()) == there | {"commands/", "demo/", "schema.sql"}
+    assert set(rooms()) == there | {"commands/", "demo/", "hub/", "sync/", "schema.sql"}
 
 
 def test_arrows_point_down() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catflap.announce import Envelope, announce
-from catflap.announced import Ledger
+from catflap.announced import LIVE, Ledger
 from catflap.drafts import Draft, Inference, WPChange
 from catflap.events import Event
 from catflap.facts import NOTHING, Facts
@@ -153,7 +153,7 @@ def test_a_new_work_package_has_an_agent_but_the_rows_it_came_with_are_part_of_i
 def test_a_work_package_is_created_by_whose_hand_it_is(rule: Rule, olds: list[Facts], told: bool) -> None:
     ledger = Ledger()
     assert advance(rule, change(olds, wp()), ledger) == (["feature 001-demo of 1", "created"] if told else [])
-    assert ledger.wp((FEATURE, "WP01")) == announced()
+    assert ledger.wp((FEATURE, "WP01")) == announced(told=LIVE if told else None)
     assert ledger.feature(FEATURE) is not None
 
 

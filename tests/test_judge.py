@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from catflap.announced import Ledger, WPAnnounced
+from catflap.announced import LIVE, Ledger, WPAnnounced
 from catflap.facts import NOTHING, Facts
 from catflap.lanelog import LaneRow
 from catflap.moves import Rule
@@ -378,6 +378,9 @@ def test_an_agent_that_was_removed_and_comes_back_is_not_assigned_again() -> Non
         ({}, {"history": [note("x", "ada"), note("y", None)]}, "ada"),
         ({"history": [note("x", "ada")]}, {"history": [note("x", "ada")], "agent": "codex"}, "codex"),
         ({"history": [note("x", "ada")]}, {"history": [note("X", "bob")]}, "user"),
+        ({"agent": "codex"}, {"agent": "codex", "history": [note("x", "unknown")]}, "codex"),
+        ({"agent": "codex"}, {"agent": "codex", "history": [note("x", "ada"), note("y", "system")]}, "ada"),
+        ({"agent": "codex"}, {"agent": "codex", "history": [note("x", "user")]}, "user"),
     ],
 )
 def test_a_change_is_by_the_row_added_else_the_agent_else_the_user(
@@ -456,7 +459,7 @@ def test_a_broken_file_is_one_error_and_the_last_good_state_stays() -> None:
     ledger = known({"WP01": announced("doing", agent="codex")})
     told = advance(Rule.HAND, change(wp("doing", agent="codex"), broken("x")), ledger)
     assert told == ["error kitty-specs/001-demo/tasks/WP01-x.md:1: the frontmatter is not closed; close it"]
-    assert ledger.wp(("001-demo", "WP01")) == announced("doing", agent="codex")
+    assert ledger.wp(("001-demo", "WP01")) == announced("doing", agent="codex", told=LIVE)
     assert advance(Rule.EDIT, change(wp("doing"), broken("x")), ledger) == []
     assert len(advance(Rule.HAND, change(broken("x"), broken("y")), ledger)) == 1
     assert advance(Rule.HAND, change(broken("y"), broken("x")), ledger) == []
@@ -530,6 +533,29 @@ def test_a_row_without_an_actor_is_by_the_hand_of_the_change() -> None:
     assert short(run(Rule.HAND, change(old, new), ledger))[0] == "for_review>done eve"
     ledger = known({"WP01": announced("for_review", agent="codex", log_seen=seen(ROWS[2]))})
     assert short(run(Rule.HAND, change(old, wp(rows=ROWS, agent="codex")), ledger)) == ["for_review>done codex"]
+
+
+@pytest.mark.parametrize(
+    ("actor", "author", "by"),
+    [
+        ("user", "eve", "eve"),
+        ("User", None, "User"),
+        ("unknown", "eve", "eve"),
+        ("unknown", None, "codex"),
+        ("system", None, "codex"),
+        ("user", "system", "user"),
+        ("bob", "eve", "bob"),
+    ],
+)
+def test_a_row_whose_actor_names_no_agent_is_by_the_author_of_the_history_row_beside_it(
+    actor: str, author: str | None, by: str
+) -> None:
+    rows = (*ROWS[:1], lane(2, "in_progress", actor))
+    beside = [note("x", author)] if author else []
+    new = wp("planned", rows=rows, agent="codex", history=beside)
+    ledger = known({"WP01": announced("planned", agent="codex", log_seen=seen(ROWS[0]))})
+    told = short(run(Rule.HAND, change(wp("planned", rows=rows[:1], agent="codex"), new), ledger))
+    assert told[0] == f"planned>doing {by}"
 
 
 @pytest.mark.parametrize(

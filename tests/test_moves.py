@@ -107,6 +107,18 @@ def test_an_aborted_rebase_is_a_switch_back() -> None:
     assert [move.rule for move in moves] == [Rule.SWITCH]
 
 
+def test_a_rebase_onto_where_head_is_has_no_start() -> None:
+    pick, finish = entry(B, C, "rebase (pick): x"), entry(C, C, "rebase (finish): returning to refs/heads/topic")
+    moves, rebase = fold([pick, finish], None)
+    assert rebase is None
+    assert [(move.rule, move.old, move.new, move.onto, move.branch) for move in moves] == [
+        (Rule.ONTO, B, C, B, "refs/heads/topic")
+    ]
+    moves, rebase = fold([entry(B, A, "rebase (abort): returning to refs/heads/topic")], None)
+    assert rebase is None
+    assert [(move.rule, move.old, move.new) for move in moves] == [(Rule.SWITCH, B, A)]
+
+
 def test_a_rebase_stays_open_between_two_readings() -> None:
     moves, rebase = fold([entry(A, B, "rebase (start): checkout main"), entry(B, C, "rebase (pick): x")], None)
     assert not moves

@@ -90,3 +90,12 @@ def test_a_switch_before_a_merge_lets_nobody_overtake_the_merge() -> None:
     other = path("o0", "o1", rule=H)
     found = turns([agent, main, other], lambda commit: {"m1": ("m0", "b")}.get(commit, ()))
     assert found == [(2, 1), (1, 2), (0, 2)]
+
+
+def test_what_another_does_later_is_no_source_of_what_is_brought_now() -> None:
+    main = [Move(rule=Rule.ONTO, old="m1", new="m0", at=1, label="")]
+    agent = [
+        Move(rule=H, old="m0", new="c1", at=2, label=""),
+        Move(rule=Rule.ONTO, old="c1", new="b", at=3, label=""),
+    ]
+    assert turns([agent, main], lambda commit: {"m0": ("b",)}.get(commit, ())) == [(1, 1), (0, 2)]

@@ -129,6 +129,12 @@ def screen(home: Path) -> Iterator[WatchScreen]:
         yield shown
 
 
+def test_the_connection_is_shown_as_it_is_now(screen: WatchScreen) -> None:
+    assert lines(screen)[1].endswith("connection: Offline")
+    screen.connection("Offline - Batch Mode")
+    assert lines(screen)[1].endswith("connection: Offline - Batch Mode")
+
+
 def _console(file: io.StringIO) -> Console:
     return Console(file=file, width=80, height=20, force_terminal=True, color_system=None, legacy_windows=False)
 

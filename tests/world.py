@@ -163,6 +163,22 @@ def planned(path: Path, *init: str, feature: str = FEATURE) -> Repo:
     return repo
 
 
+def partial_clone(origin: Repo, path: Path) -> Repo:
+    """A clone without the blobs that its checkout does not need, and with nobody to ask for them any more."""
+    origin.git("config", "uploadpack.allowFilter", "true")
+    origin.git("clone", "-q", "--filter=blob:none", f"file://{origin.path}", path)
+    repo = Repo(path)
+    repo.git("config", "remote.origin.url", f"file://{path.parent / 'gone' / path.name}")
+    return repo
+
+
+def many_refs(repo: Repo, count: int) -> None:
+    """So many tags at HEAD, packed."""
+    head = repo.head()
+    repo.git("update-ref", "--stdin", stdin="".join(f"create refs/tags/t{number} {head}\n" for number in range(count)))
+    repo.git("pack-refs", "--all")
+
+
 def told(*, statuses_only: bool = True) -> list[str]:
     """What was told so far, in short; by default status changes and errors only."""
     kinds = {"WPStatusChanged", "ErrorLogged"}

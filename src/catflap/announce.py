@@ -47,7 +47,8 @@ def announce(drafts: Sequence[Draft], envelope: Envelope, tick: Callable[[int], 
     for draft in drafts:
         event_id = encode_ulid(int(envelope.now_s * 1000), randomness + len(events))
         try:
-            event = _event(draft, envelope, event_id, ids)
+            cause = ids.get(id(draft.cause)) if isinstance(draft.cause, Draft) else draft.cause
+            event = event_of(draft, envelope, event_id=event_id, causation_id=cause)
         except InvalidEvent as error:  # a fact that the data model has no words for: the others are told
             refused.append((draft, error))
             continue
@@ -59,8 +60,10 @@ def announce(drafts: Sequence[Draft], envelope: Envelope, tick: Callable[[int], 
     return Announcement(stamped, told, refused)
 
 
-def _event(draft: Draft, envelope: Envelope, event_id: str, ids: dict[int, str]) -> Event:
-    cause = ids.get(id(draft.cause)) if isinstance(draft.cause, Draft) else draft.cause
+def event_of(
+    draft: Draft, envelope: Envelope, *, event_id: str, causation_id: str | None, lamport_clock: int = 0
+) -> Event:
+    """The event that a draft becomes. Raises: InvalidEvent when the data model has no words for it."""
     return Event(
         event_id=event_id,
         event_type=draft.event_type,
@@ -68,8 +71,8 @@ def _event(draft: Draft, envelope: Envelope, event_id: str, ids: dict[int, str])
         aggregate_type="Feature" if draft.wp_id is None else "WorkPackage",
         payload=draft.payload,
         node_id=envelope.node_id,
-        lamport_clock=0,
-        causation_id=cause,
+        lamport_clock=lamport_clock,
+        causation_id=causation_id,
         timestamp=iso(envelope.now_s),
         team_slug=envelope.team_slug,
         project_slug=envelope.project_slug,

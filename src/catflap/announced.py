@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str]
 """(feature_slug, wp_id)"""
+LIVE, HISTORY = "live", "history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class WPAnnounced:
     """The announced state of one work package.
 
     ``history`` holds digests of rows told or known; ``log_seen`` the (at, event_id) of the newest lane-log row;
-    ``dropped`` and ``dropped_agent`` what a reset or rebase took back, so that its silent return is told.
+    ``dropped`` and ``dropped_agent`` what a reset or rebase took back, so that its silent return is told. ``told``:
+    how the world learned of it, LIVE by whoever changed it or HISTORY by a backfill; None as an install took it.
     """
 
     status: str | None = None
@@ -34,6 +36,7 @@ class WPAnnounced:
     dropped: str | None = None
     dropped_agent: str | None = None
     is_present: bool = True
+    told: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,26 +122,30 @@ def apply_event(ledger: Ledger, event_type: str, payload: Mapping[str, Any], eve
     if not wp_id:
         return
     key = (feature, wp_id)
-    state = ledger.wp(key) or WPAnnounced()
+    known = ledger.wp(key)
+    state = known or WPAnnounced()
     if event_type == "WPCreated":
         state = replace(
             state,
             title=payload["title"],
             dependencies=tuple(payload["dependencies"]),
             status=state.status or "planned",
+            told=LIVE,
         )
         if ledger.feature(feature) is None:
             ledger.features[feature] = FeatureAnnounced()
     elif event_type == "WPStatusChanged":
-        state = replace(state, status=payload["new_status"], dropped=None)
+        state = replace(state, status=payload["new_status"], dropped=None, told=LIVE)
         if state.status != "done" and _feature(ledger, feature).is_complete:
             ledger.features[feature] = replace(_feature(ledger, feature), is_complete=False)
     elif event_type == "WPAssigned":
         counts = dict(state.assigned or {})
         counts[payload["phase"]] = counts.get(payload["phase"], 0) + 1
-        state = replace(state, agent=payload["agent_id"], assigned=counts, dropped_agent=None)
-    else:  # it says nothing of the work package's state, not even that there is one
+        state = replace(state, agent=payload["agent_id"], assigned=counts, dropped_agent=None, told=LIVE)
+    elif known is None:  # it says nothing of the work package's state, not even that there is one
         return
+    elif known.told is None:
+        state = replace(known, told=LIVE)
     ledger.put(key, state)
 
 

@@ -7,6 +7,7 @@ that were there at the install, and what a commit left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from catflap import git, worktree
@@ -16,7 +17,7 @@ from catflap.git import View
 from catflap.lanelog import LaneRow
 from catflap.ledger import BaseRow
 from catflap.trees import TreeReader
-from catflap.workpackage import WorkPackage
+from catflap.workpackage import WorkPackage, wp_path
 
 
 class Base:
@@ -43,37 +44,96 @@ class Base:
         return self._reader.feature_log(self.tree, feature) if self.tree is not None else {}
 
     def facts(self, key: Key, paths: Iterable[str]) -> Facts:
-        """One work package as we last saw it, in the files at ``paths``."""
-        wps = [wp for path in paths if (wp := self.wp(path)) is not None]
+        """One work package as we last saw it, in the files at ``paths``, or where it was moved and not committed."""
+        moved = [path for path, row in self.rows.items() if row.facts is not None and _key_in(path, row) == key]
+        wps = [wp for path in dict.fromkeys((*paths, *moved)) if (wp := self.wp(path)) is not None]
         return place(wps, {key[0]: self.log(key[0])}).get(key, NOTHING)
 
     def was_left_out(self, change: WPChange, final_tree: str) -> bool:
         """Whether a commit left this work package out: its file is still as the base has it, unlike the commit."""
         key, paths = change.key, paths_of(change)
-        wps = [wp for path in paths if (wp := worktree.read_wp(self._view, path)) is not None]
-        here = place(wps, {key[0]: worktree.read_log(self._view, key[0])}).get(key, NOTHING)
+        here = self._here(key, paths)
         if here.told_part == change.new.told_part:
             return False
-        wps = [wp for path in paths if (wp := self._reader.wp(path, f"{final_tree}:{path}")) is not None]
-        final = place(wps, {key[0]: self._reader.feature_log(final_tree, key[0])}).get(key, NOTHING)
+        final = self._in_tree(final_tree, key, paths)
         return here.told_part != final.told_part and here.told_part == self.facts(key, paths).told_part
 
-    def after_moves(self, head: str, left_out: Iterable[WPChange]) -> dict[str, BaseRow | None]:
+    def _here(self, key: Key, paths: Iterable[str]) -> Facts:
+        """One work package as the working tree has it now, in the files at ``paths``, or wherever it was moved."""
+        wps = [wp for path in paths if (wp := worktree.read_wp(self._view, path)) is not None]
+        if not wps:
+            files = worktree.members(self._view, key[0])
+            wps = worktree.newest_last((wp, at) for wp, at in files if (wp.feature, wp.wp_id) == key)
+        return place(wps, {key[0]: worktree.read_log(self._view, key[0])}).get(key, NOTHING)
+
+    def _in_tree(self, tree: str, key: Key, paths: Iterable[str]) -> Facts:
+        """One work package as ``tree`` has it, in the files at ``paths``, or wherever it was moved."""
+        wps = [wp for path in paths if (wp := self._reader.wp(path, f"{tree}:{path}")) is not None]
+        if not wps:
+            return self._reader.feature(tree, key[0]).get(key, NOTHING)
+        return place(wps, {key[0]: self._reader.feature_log(tree, key[0])}).get(key, NOTHING)
+
+    def saved(self, change: WPChange) -> Facts | None:
+        """The work package as we saw it saved, or left out of a commit; None when its file was as the commit has it."""
+        paths = paths_of(change)
+        if not any(path in self.rows for path in paths):
+            return None
+        found = self.facts(change.key, paths)
+        return found if found.wp is not None else None
+
+    def since_saved(self, change: WPChange, final_tree: str) -> WPChange:
+        """The change that a commit makes of a file that was seen saved before: against what it said then, not against
+        the commit before. What the file still says so, and HEAD does not, was left out: no change.
+        """
+        paths, saved = paths_of(change), self.saved(change)
+        here = self._here(change.key, paths) if saved is not None else NOTHING
+        if saved is None or here.wp is None or change.new.wp is None or change.new.rows:
+            return change  # gone, or come; and of a lane log no row is told twice
+        final = self._in_tree(final_tree, change.key, paths)
+        left = (here.digests & saved.digests) - change.new.digests - final.digests
+        wp = replace(
+            change.new.wp,
+            status=saved.status if here.status == saved.status != final.status else change.new.status,
+            agent=saved.agent if here.agent == saved.agent != final.agent else change.new.agent,
+            history=(*(row for row in saved.history if row.digest in left), *change.new.history),
+        )
+        return replace(change, olds=(saved,), new=replace(change.new, wp=wp))
+
+    def after_moves(
+        self, head: str, left_out: Iterable[WPChange], in_part: Iterable[WPChange] = ()
+    ) -> dict[str, BaseRow | None]:
         """What changes in the rows when the view's HEAD goes to ``head``: None removes a row.
 
-        A file that the moves touched is as the new commit has it; one that was left out stays as we last saw it.
+        A file that the moves touched is as the new commit has it, unless nobody touched it; one that was left out stays
+        as we last saw it, and one of which a part was left out is as ``in_part`` says.
         """
         changes: dict[str, BaseRow | None] = {}
         new = self._reader.tree(head)
         if self.rows and self.tree is not None and new is not None and new != self.tree:
             touched = {diff.path for diff in git.diff_trees(self._view.git_dir, [(self.tree, new)])[0]}
-            changes.update({path: None for path in self.rows if path in touched})
+            changes.update({path: None for path in self.rows if path in touched and not self._still_says(path, new)})
+        changes.update({change.new.wp.path: wp_row(change.new.wp) for change in in_part if change.new.wp is not None})
         for change in left_out:
             log = f"{git.SPECS}/{change.key[0]}/{git.LANE_LOG}"
             changes.update({path: self.rows.get(path) or wp_row(self.wp(path)) for path in paths_of(change)})
             if any(facts.rows for facts in (change.new, *change.olds)):
                 changes[log] = self.rows.get(log) or log_row(self.log(change.key[0]))
         return changes
+
+    def _still_says(self, path: str, tree: str) -> bool:
+        """Whether the work package file at ``path`` is as we last saw it, unlike in ``tree``."""
+        if wp_path(path) is None:
+            return False
+        here = worktree.read_wp(self._view, path)
+        if here is None or wp_to_json(here) != self.rows[path].facts:
+            return False
+        committed = self._reader.wp(path, f"{tree}:{path}")
+        return committed is None or wp_to_json(committed) != self.rows[path].facts
+
+
+def _key_in(path: str, row: BaseRow) -> Key | None:
+    """Of a row of a work package file its key; None for a lane log's."""
+    return (row.facts["feature"], row.facts["wp_id"]) if wp_path(path) is not None else None
 
 
 def paths_of(change: WPChange) -> list[str]:

@@ -23,6 +23,16 @@ def home() -> Path:
         raise BadInput("find catflap's folder", why=str(error), hint="name one in SPEC_KITTY_HOME") from error
 
 
+def is_kept_local(folder: Path, common_dir: str) -> bool:
+    """Whether nothing of the repository with this git common dir may be queued. Raises: ConfigUnusable."""
+    if not os.path.exists(folder / "config.toml"):
+        return False
+    from catflap.bindings import read_bindings  # and TOML: 8 ms, which a hook without that file need not pay
+
+    binding = read_bindings(folder).get(common_dir)
+    return binding is not None and binding.is_local
+
+
 def is_disabled() -> bool:
     """Whether ``CATFLAP_DISABLE`` asks every door to do nothing, silently."""
     return os.environ.get("CATFLAP_DISABLE", "") not in ("", "0")

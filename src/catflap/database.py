@@ -18,8 +18,33 @@ from catflap.patience import naps
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
-STEPS: Mapping[int, str] = {}
+SCHEMA_VERSION = 3
+STEPS: Mapping[int, str] = {
+    1: """
+ALTER TABLE project ADD COLUMN heads TEXT;
+CREATE TABLE milestone (
+    project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    scope TEXT NOT NULL,
+    since INTEGER,
+    next_commit INTEGER NOT NULL,
+    told_of_it INTEGER NOT NULL,
+    is_done INTEGER NOT NULL,
+    PRIMARY KEY (project_id, scope)
+) WITHOUT ROWID;
+UPDATE announced SET announced = json_set(announced, '$.told', 'live');
+""",
+    2: """
+CREATE TABLE heard (
+    project_slug TEXT NOT NULL,
+    feature_slug TEXT NOT NULL,
+    wp_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    lamport_clock INTEGER NOT NULL,
+    node_id TEXT NOT NULL,
+    PRIMARY KEY (project_slug, feature_slug, wp_id, event_type)
+) WITHOUT ROWID;
+""",
+}
 """The SQL that leads from each version to the next. schema.sql, always the newest, leads from 0 to SCHEMA_VERSION."""
 QUEUE_COLUMNS = frozenset(("id", "event_id", "event_type", "data", "timestamp", "retry_count"))
 

@@ -41,12 +41,14 @@ class WPChange:
     """One work package before and after. ``olds``: HAND, PICK, EDIT (old,); MERGE every parent; ONTO (old, onto, base).
 
     ``is_restored``: a later move of the same observation brings status and agent back to what they were before.
+    ``is_known``: it came with commits that a worktree of the repository had before.
     """
 
     key: Key
     olds: tuple[Facts, ...]
     new: Facts
     is_restored: bool = False
+    is_known: bool = False
 
     def appended_history(self, rule: Rule) -> list[HistoryRow]:
         """The history rows that a hand appended; rows that say an old one in other words are not among them."""

@@ -18,7 +18,7 @@ from typing import Any
 from catflap import ledger, queue
 from catflap.announced import apply_event
 from catflap.clock import LamportClock
-from catflap.config import LOCAL_TEAM, home
+from catflap.config import LOCAL_TEAM, home, is_kept_local
 from catflap.errors import CatflapError, InvalidEvent, QueueFull
 from catflap.events import Event, encode_ulid, validate_payload
 from catflap.git import locate
@@ -78,7 +78,8 @@ class Emission:
                 lamport_clock=value,
                 project_slug=project.slug if project is not None else None,
             )
-            queue.append(connection, [event.to_dict()], queued_at=int(time.time()))
+            if project is None or not is_kept_local(events.path.parent, project.common_dir):
+                queue.append(connection, [event.to_dict()], queued_at=int(time.time()))
             if project is not None:
                 _announce(connection, project.id, event)
         return event
@@ -90,8 +91,10 @@ class Emission:
         return str(ULID.from_int(self._next_ulid()))
 
     def get_connection_status(self) -> str:
-        """`Offline`: there is no connection to a server, events wait in the queue."""
-        return "Offline"
+        """The watcher's connection to the team's server: Connected, Reconnecting, Offline, Offline - Batch Mode."""
+        from catflap.syncstate import connection_of
+
+        return connection_of(self._folder if self._folder is not None else home())
 
     def close(self) -> None:
         """Close queue.db; a later emission opens it again."""

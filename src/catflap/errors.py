@@ -80,3 +80,41 @@ class AlreadyWatching(CatflapError):
 
 class HookInTheWay(CatflapError):
     """A hook lies where the shim would go, and cannot be kept."""
+
+
+class NotInHistory(CatflapError):
+    """A revision, a date or a feature that the history does not have."""
+
+
+class LockHeld(CatflapError):
+    """Another process did the same for longer than we may wait."""
+
+    retryable = True
+
+
+class ConfigUnusable(CatflapError):
+    """config.toml cannot be read, so nobody knows what may be sent where."""
+
+
+class CredentialsUnusable(CatflapError):
+    """The session cannot be kept, or read: the file, its disk, or the keyring says no."""
+
+
+class NotLoggedIn(CatflapError):
+    """There is no session with a server, or the server accepts it no longer."""
+
+
+class LoginRefused(CatflapError):
+    """The server does not accept the name with this password."""
+
+
+class ServerUnreachable(CatflapError):
+    """The server could not be asked, or its answer did not arrive."""
+
+    retryable = True
+
+
+class BadAnswer(CatflapError):
+    """The server answered something else than its API says."""
+
+    retryable = True

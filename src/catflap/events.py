@@ -66,8 +66,22 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """The event as it is queued and sent; what the envelope need not carry is left out when unknown."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in found.items() if value is not None or name not in _MAY_BE_MISSING}
+        found = {
+            "event_id": self.event_id,
+            "event_type": self.event_type,
+            "aggregate_id": self.aggregate_id,
+            "aggregate_type": self.aggregate_type,
+            "payload": self.payload,
+            "node_id": self.node_id,
+            "lamport_clock": self.lamport_clock,
+            "causation_id": self.causation_id,
+            "timestamp": self.timestamp,
+            "team_slug": self.team_slug,
+        }
+        for name in _MAY_BE_MISSING:
+            if (value := getattr(self, name)) is not None:
+                found[name] = value
+        return found
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Event:
@@ -223,7 +237,7 @@ _ENVELOPE: Mapping[str, Check] = {
     "git_branch": _or_null(_text),
     "head_commit_sha": _or_null(_text),
 }
-_MAY_BE_MISSING = frozenset(("project_slug", "git_branch", "head_commit_sha"))
+_MAY_BE_MISSING = ("project_slug", "git_branch", "head_commit_sha")
 _MISSING = object()
 
 

@@ -9,19 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from catflap.events import Event
-from catflap.wording import by_whom, what_changed
+from catflap.wording import COLOURS, by_whom, what_changed
 
 Row = tuple[Text | str, ...]
 """Time of day, feature, work package, change, by whom, clock."""
-
-_COLOURS = {
-    "WPStatusChanged": "bold",
-    "WPCreated": "green",
-    "FeatureCreated": "bold green",
-    "FeatureCompleted": "bold green",
-    "DependencyResolved": "cyan",
-    "ErrorLogged": "red",
-}
 
 
 def one_line(text: str) -> str:
@@ -46,7 +37,7 @@ def cells(event: Event) -> tuple[str, str, str, str, str, str]:
 def row(event: Event) -> Row:
     """The event as a row, work package and change in the colour of its type."""
     when, feature, wp, change, who, clock = cells(event)
-    style = _COLOURS.get(event.event_type, "")
+    style = COLOURS.get(event.event_type, "")
     return (when, Text(feature), Text(wp, style=style), Text(change, style=style), Text(who), clock)
 
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from yaml.events import Event
+from typing import Any, TypeAlias
 
 Value: TypeAlias = "str | list[Value] | dict[str, Value]"
 
@@ -119,9 +116,13 @@ def _parse(yaml_text: str) -> tuple[dict[str, Value], dict[str, int]]:
     """The mapping that the YAML is, and the file lines of its keys; empty YAML is an empty mapping."""
     import yaml  # 17 ms: a hook on a commit without work packages does not pay for it
 
-    loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    kind: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        return _build(yaml.parse(yaml_text, Loader=loader))
+        loader = kind(yaml_text)
+        try:
+            return _build(iter(loader.get_event, None))  # `yaml.parse` asks twice for each event
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # ValueError: a tag with %-escapes that are no UTF-8 (C loader), a %YAML of 5,000 digits (pure loader).
         # OverflowError: the escape \Uffffffff (pure loader).
@@ -172,46 +173,61 @@ class _Tree:
         self.stack[-1].put(value)
         self.stack.append(_Open(value))
 
-    def scalar(self, text: str, line: int) -> None:
+    def scalar(self, text: str, event: Any) -> None:
         if not text.isascii() and (lone := _SURROGATE.search(text)):
             raise UnreadableFrontmatter(
                 f"the escape of the surrogate U+{ord(lone[0]):04X} is in the frontmatter",
-                line=line,
+                line=_line_of(event),
                 hint="write the character itself",
             )
         top = self.stack[-1]
-        if len(self.stack) == 2 and top.wants_key:
-            self.lines[text] = line
-        top.put(text)
+        value = top.value
+        if type(value) is list:
+            value.append(text)
+        elif type(value) is dict:  # as `put` does, for what almost every node is
+            if top.wants_key:
+                if len(self.stack) == 2:
+                    self.lines[text] = _line_of(event)
+                top.key = text
+            elif top.key is not None:
+                value[top.key] = text
+            top.wants_key = not top.wants_key
 
 
-def _build(events: Iterable[Event]) -> tuple[dict[str, Value], dict[str, int]]:
+def _line_of(event: Any) -> int:
+    """The line of the file on which an event of the parser begins."""
+    mark = event.start_mark
+    return (mark.line if mark is not None else 0) + _FIRST_YAML_LINE
+
+
+def _build(events: Iterable[Any]) -> tuple[dict[str, Value], dict[str, int]]:
     """The mapping that the events tell, with the lines of its keys."""
     from yaml import events as kinds
 
     tree = _Tree()
     tree.stack.append(_Open(tree.root))
     for event in events:
-        mark = event.start_mark
-        line = (mark.line if mark is not None else 0) + _FIRST_YAML_LINE
-        if isinstance(event, kinds.ScalarEvent):
-            tree.scalar(event.value, line)
-        elif isinstance(event, kinds.MappingStartEvent):
-            tree.open({}, line)
-        elif isinstance(event, kinds.SequenceStartEvent):
-            tree.open([], line)
-        elif isinstance(event, kinds.CollectionEndEvent):
+        kind = type(event)
+        if kind is kinds.ScalarEvent:
+            tree.scalar(event.value, event)
+        elif kind is kinds.MappingStartEvent:
+            tree.open({}, _line_of(event))
+        elif kind is kinds.SequenceStartEvent:
+            tree.open([], _line_of(event))
+        elif kind is kinds.MappingEndEvent or kind is kinds.SequenceEndEvent:
             tree.stack.pop()
-        elif isinstance(event, kinds.AliasEvent):
+        elif kind is kinds.AliasEvent:
             raise UnreadableFrontmatter(
-                f"the alias *{event.anchor} is in the frontmatter", line=line, hint="write its value out"
+                f"the alias *{event.anchor} is in the frontmatter", line=_line_of(event), hint="write its value out"
             )
-        elif isinstance(event, kinds.DocumentStartEvent) and tree.root:
-            raise UnreadableFrontmatter("a second YAML document is in the frontmatter", line=line, hint="keep one")
+        elif kind is kinds.DocumentStartEvent and tree.root:
+            raise UnreadableFrontmatter(
+                "a second YAML document is in the frontmatter", line=_line_of(event), hint="keep one"
+            )
     top = tree.root[0] if tree.root else {}
     if not isinstance(top, dict):
-        kind = "a list" if isinstance(top, list) else "plain text"
+        found = "a list" if isinstance(top, list) else "plain text"
         raise UnreadableFrontmatter(
-            f"the frontmatter is {kind}, not a mapping", line=_FIRST_YAML_LINE, hint="write it as key: value lines"
+            f"the frontmatter is {found}, not a mapping", line=_FIRST_YAML_LINE, hint="write it as key: value lines"
         )
     return top, (tree.lines if len(tree.root) == 1 else {})

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO
 
 from catflap.errors import GitFailed, NotARepository
-from catflap.gitformats import Commit, Diff, parse_commit, parse_diffs, parse_tree
+from catflap.gitformats import Commit, Diff, Link, parse_commit, parse_diffs, parse_link, parse_tree
 
 # What `git rev-parse --local-env-vars` lists in git 2.39; a test compares. A process less in every hook.
 LOCAL_ENV_VARS = frozenset(
@@ -30,6 +30,12 @@ EMPTY_TREES = {
 }
 SPECS = "kitty-specs"
 FOLDER_MAX_BYTES = 1 << 24
+AS_MADE = ("--no-replace-objects",)
+"""The option by which objects are read as they were made, whatever refs/replace says here: the same on each clone."""
+_PIPE_BYTES = 1 << 16
+"""What a pipe holds on Linux: each read takes all that is there, so that git and other threads can go on."""
+_AT_ONCE = 100
+"""Questions to `cat-file` at once: few enough for any pipe (16 KiB on macOS), so that both sides never wait."""
 LANE_LOG = "status.events.jsonl"
 
 
@@ -43,9 +49,14 @@ class View:
 
 
 def environment() -> dict[str, str]:
-    """The environment for our git calls: this process's, without what binds git to one repository."""
+    """The environment for our git calls: this process's, without what binds git to one repository.
+
+    In a partial clone git would fetch an object that is missing, in the middle of a hook: it may not. git 2.45 and
+    later obey the first of the two names, and those before find that every protocol is forbidden.
+    """
     found = {name: value for name, value in os.environ.items() if name not in LOCAL_ENV_VARS}
     found.update(GIT_OPTIONAL_LOCKS="0", GIT_TERMINAL_PROMPT="0", LC_ALL="C", LANGUAGE="")
+    found.update(GIT_NO_LAZY_FETCH="1", GIT_ALLOW_PROTOCOL="", GIT_GRAFT_FILE=os.devnull)
     return found
 
 
@@ -60,21 +71,26 @@ def _starting_in(folder: str) -> Iterator[None]:
         raise GitFailed("run git", where=f"in {folder}", why=str(error), hint=hint) from error
 
 
-def ask(cwd: str, *args: str, ok: Sequence[int] = (0,), index: str | None = None) -> str:
-    """What ``git ARGS`` prints when run in ``cwd``; ``index`` names another index file than the usual one.
+def ask(cwd: str, *args: str, ok: Sequence[int] = (0,), index: str | None = None, words: str = "") -> str:
+    """What ``git ARGS`` prints when run in ``cwd``; ``index`` names another index file than the usual one,
+    ``words`` are what it reads from its standard input.
 
     Raises: GitFailed with git's own last words, when it ends with a code that is not in ``ok``.
     """
     env = environment() | ({"GIT_INDEX_FILE": index} if index is not None else {})
     with _starting_in(cwd):
         done = subprocess.run(
-            ["git", *args], cwd=cwd, env=env, capture_output=True, stdin=subprocess.DEVNULL, check=False
+            ["git", *args], cwd=cwd, env=env, capture_output=True, input=words.encode("ascii"), check=False
         )
     if done.returncode not in ok:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = words[-1] if words else f"exit code {done.returncode}"
+        why = _last_words(done.stderr, done.returncode)
         raise GitFailed(f"run git {args[0]}", where=f"in {cwd}", why=why, hint=f"try it: git {' '.join(args)}")
     return os.fsdecode(done.stdout)
+
+
+def _last_words(stderr: bytes, code: int) -> str:
+    words = stderr.decode("utf-8", "replace").strip().splitlines()
+    return words[-1] if words else f"exit code {code}"
 
 
 def locate(path: str) -> View:
@@ -125,8 +141,9 @@ def worktrees(view: View) -> list[View]:
 class Objects:
     """git's objects, read one by one through one `cat-file --batch` that starts with the first question."""
 
-    def __init__(self, git_dir: str) -> None:
+    def __init__(self, git_dir: str, options: Sequence[str] = ()) -> None:
         self._git_dir = git_dir
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._commits: dict[str, Commit | None] = {}
 
@@ -161,6 +178,16 @@ class Objects:
         found = self._get(name, limit + 1)
         return found[1] if found is not None and found[0] == "blob" else None
 
+    def blobs(self, oids: Sequence[str], limit: int) -> list[bytes | None]:
+        """As `blob` for each of ``oids``, all asked for at once."""
+        found: list[bytes | None] = []
+        for start in range(0, len(oids), _AT_ONCE):
+            group = oids[start : start + _AT_ONCE]
+            self._ask(*group)
+            answers = [self._answer(limit + 1) for _ in group]
+            found += [answer[1] if answer is not None and answer[0] == "blob" else None for answer in answers]
+        return found
+
     def folder(self, name: str) -> list[tuple[str, bool]]:
         """The files and folders (True) in the tree that ``name``, ``tree:path``, means; no links, no submodules."""
         found = self._get(name, FOLDER_MAX_BYTES)
@@ -175,29 +202,40 @@ class Objects:
     def _get(self, name: str, limit: int) -> tuple[str, bytes] | None:
         if "\n" in name:
             return None
+        self._ask(name)
+        return self._answer(limit)
+
+    def _ask(self, *names: str) -> None:
         process = self._started()
         assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            process.stdin.write(os.fsencode(name) + b"\n")
+            process.stdin.write(b"".join(os.fsencode(name) + b"\n" for name in names))
             process.stdin.flush()
         except BrokenPipeError as error:  # git died: a damaged repository, or killed
             raise GitFailed("read objects", where=f"of {self._git_dir}", why="git cat-file ended early") from error
-        header = process.stdout.readline().split()
+
+    def _answer(self, limit: int) -> tuple[str, bytes] | None:
+        stream = self._started().stdout
+        assert stream is not None
+        header = stream.readline().split()
+        if not header and is_partial(self._git_dir):
+            self.close()  # git before 2.45 ends where it may not fetch; the next question starts another one
+            return None
         if not header:
             raise GitFailed("read objects", where=f"of {self._git_dir}", why="git cat-file gave no answer")
         if len(header) != 3 or not header[2].isdigit():
             return None  # "missing", or "ambiguous"
         size = int(header[2])
-        data = process.stdout.read(min(size, limit))
-        _skip(process.stdout, size - len(data) + 1)
+        data = stream.read(min(size, limit))
+        _skip(stream, size - len(data) + 1)
         return header[1].decode("ascii"), data
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             with _starting_in(self._git_dir):
                 self._process = subprocess.Popen(
-                    ["git", f"--git-dir={self._git_dir}", "cat-file", "--batch"],
+                    ["git", *self._options, f"--git-dir={self._git_dir}", "cat-file", "--batch"],
+                    bufsize=_PIPE_BYTES,
                     cwd=self._git_dir,
                     env=environment(),
                     stdin=subprocess.PIPE,
@@ -207,31 +245,89 @@ class Objects:
         return self._process
 
 
-def diff_trees(git_dir: str, pairs: Sequence[tuple[str, str]]) -> list[list[Diff]]:
-    """For each pair of trees what differs under kitty-specs/, in one process whatever the number of pairs."""
+def diff_trees(
+    git_dir: str, pairs: Sequence[tuple[str, str]], pathspec: str = SPECS, *, options: Sequence[str] = ()
+) -> list[list[Diff]]:
+    """For each pair of trees what differs under ``pathspec``, in one process whatever the number of pairs.
+
+    Raises: GitFailed when a tree is missing, of which `diff-tree --stdin` itself says nothing.
+    """
     if not pairs:
         return []
     with _starting_in(git_dir):
         done = subprocess.run(
-            ["git", f"--git-dir={git_dir}", "diff-tree", "--stdin", "-r", "--raw", "-z", "--no-renames", "--", SPECS],
+            [
+                "git",
+                *options,
+                f"--git-dir={git_dir}",
+                "diff-tree",
+                "--stdin",
+                "-r",
+                "--raw",
+                "-z",
+                "--no-renames",
+                "--",
+                pathspec,
+            ],
             cwd=git_dir,
             env=environment(),
             input="".join(f"{old} {new}\n" for old, new in pairs).encode("ascii"),
             capture_output=True,
             check=False,
         )
-    if done.returncode != 0:
-        why = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
+    why = "" if done.returncode == 0 else _last_words(done.stderr, done.returncode)
+    found = list(parse_diffs(done.stdout))
+    if not why and [pair for pair, _ in found] != list(pairs):
+        read = {tree for pair, _ in found for tree in pair}
+        why = f"the tree {next(tree for pair in pairs for tree in pair if tree not in read)} is missing"
+    if why:
         raise GitFailed("compare trees", where=f"in {git_dir}", why=why, hint="try it: git fsck")
-    found: dict[tuple[str, str], list[Diff]] = {}
-    for pair, diff in parse_diffs(done.stdout):
-        found.setdefault(pair, []).append(diff)
-    return [found.get(pair, []) for pair in pairs]
+    return [diffs for _, diffs in found]
 
 
 def list_tree(git_dir: str, tree: str) -> list[Diff]:
     """Every regular file under kitty-specs/ in ``tree``, as if each were new."""
     return diff_trees(git_dir, [(EMPTY_TREES[len(tree)], tree)])[0]
+
+
+def first_parents(git_dir: str, tip: str) -> Iterator[Link]:
+    """The first-parent chain of a commit, oldest first, as git walks it: nothing of it is kept here.
+
+    Raises: GitFailed when a commit is missing.
+    """
+    with _starting_in(git_dir):
+        command = ["rev-list", "--first-parent", "--reverse", "--format=%H %T %ct", tip, "--"]
+        process = subprocess.Popen(
+            ["git", *AS_MADE, f"--git-dir={git_dir}", *command],
+            cwd=git_dir,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if (link := parse_link(line.decode("ascii"))) is not None:
+                yield link
+        words = process.stderr.read()
+    if process.returncode != 0:
+        why = _last_words(words, process.returncode)
+        raise GitFailed("read the history", where=f"in {git_dir}", why=why, hint="try it: git fsck")
+
+
+def is_partial(git_dir: str) -> bool:
+    """Whether this is a partial clone, in which objects may be missing: they are on a remote (gitglossary(7))."""
+    names = r"^(extensions\.partialclone|remote\..*\.promisor)$"
+    return bool(ask(git_dir, f"--git-dir={git_dir}", "config", "--get-regexp", names, ok=(0, 1)))
+
+
+def present(git_dir: str, oids: Sequence[str]) -> set[str]:
+    """Those of ``oids``, blobs, that are here. Fetches nothing, and asks no remote: for partial clones."""
+    command = ["rev-list", "--objects", "--no-walk", "--missing=allow-any", "--ignore-missing", "--stdin"]
+    answer = ask(git_dir, *AS_MADE, f"--git-dir={git_dir}", *command, words="".join(f"{oid}\n" for oid in oids))
+    return {line.split()[0] for line in answer.splitlines()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +363,28 @@ def merge_base(git_dir: str, one: str, other: str) -> str | None:
     """The best common ancestor; None when there is none, or a commit is not there any more."""
     answer = ask(git_dir, f"--git-dir={git_dir}", "merge-base", one, other, ok=(0, 1, 128))
     return answer.strip() or None
+
+
+def touched(git_dir: str, tip: str, known: Iterable[str]) -> set[str]:
+    """The paths under kitty-specs/ that commits touch which ``tip`` has and none of ``known``; those of merges not.
+
+    Raises: GitFailed when ``tip`` is missing; of ``known`` some may be.
+    """
+    command = ["log", "--ignore-missing", "--format=", "--name-only", "-z", "--no-renames", "--stdin", "--", SPECS]
+    lines = [tip, *(f"^{oid}" for oid in known if oid.strip("0"))]
+    with _starting_in(git_dir):
+        done = subprocess.run(
+            ["git", *AS_MADE, f"--git-dir={git_dir}", *command],
+            cwd=git_dir,
+            env=environment(),
+            input="".join(f"{line}\n" for line in lines).encode("ascii"),
+            capture_output=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        why = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
+        raise GitFailed("read history", where=f"in {git_dir}", why=why, hint="try it: git fsck")
+    return {os.fsdecode(path) for path in done.stdout.split(b"\0") if path}
 
 
 def is_on_a_remote(git_dir: str, oid: str) -> bool:

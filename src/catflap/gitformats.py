@@ -44,16 +44,20 @@ def parse_tree(data: bytes, oid_bytes: int) -> Iterator[tuple[str, bool]]:
                 yield name.decode("utf-8"), mode == b"40000"
 
 
-def parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], Diff]]:
-    """``tree1 tree2\\n`` opens a pair (git prints no header for equal trees), ``:modes oids S\\0path\\0`` is a path."""
-    pair = ("", "")
+def parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], list[Diff]]]:
+    """Each pair of trees that was compared, in order, with what differs.
+
+    ``tree1 tree2\\n`` opens a pair, ``:modes oids S\\0path\\0`` is a path; a pair that git cannot read is not there.
+    """
+    pair, diffs = ("", ""), list[Diff]()
     fields = iter(output.split(b"\0"))
     for field in fields:
-        header, newline, rest = field.rpartition(b"\n")
-        if newline:
-            old, _, new = header.rsplit(b"\n", 1)[-1].decode("ascii").partition(" ")
-            pair = (old, new)
-        record = (rest if newline else field).decode("ascii")
+        *headers, record = field.split(b"\n")
+        for header in headers:
+            if pair[0]:
+                yield pair, diffs
+            old, _, new = header.decode("ascii").partition(" ")
+            pair, diffs = (old, new), []
         if not record:
             continue
         raw = next(fields)
@@ -61,12 +65,31 @@ def parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], Diff]]:
             path = raw.decode("utf-8")
         except UnicodeDecodeError:  # not a name that an event could carry
             continue
-        old_mode, new_mode, old_oid, new_oid, _ = record.lstrip(":").split(" ")
-        yield (
-            pair,
+        old_mode, new_mode, old_oid, new_oid, _ = record.decode("ascii").lstrip(":").split(" ")
+        diffs.append(
             Diff(
                 path=path,
                 old=old_oid if old_mode.startswith("100") else None,
                 new=new_oid if new_mode.startswith("100") else None,
-            ),
+            )
         )
+    if pair[0]:
+        yield pair, diffs
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A commit of a first-parent chain: its tree, and the committer's time in epoch seconds."""
+
+    commit: str
+    tree: str
+    at: int
+
+
+def parse_link(line: str) -> Link | None:
+    """What `rev-list --format="%H %T %ct"` prints of a commit; None for the line ``commit ...`` before it.
+
+    A time that git cannot read, such as one before 1970, it leaves out: that is 0.
+    """
+    commit, tree, *at = line.split()
+    return Link(commit, tree, int(at[0]) if at else 0) if commit != "commit" else None

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from catflap.events import ENTRY_TYPES
 
 MAX_CONTENT = 4_000
 MAX_NAME = 200
+_ROWS_KEPT = 4_096
+"""Rows read lately: the next version of a file repeats all of its rows, and a history has hundreds of versions."""
 
 _AT_KEYS = ("timestamp", "at", "date")
 _AUTHOR_KEYS = ("agent", "actor", "by", "author")
@@ -33,7 +36,8 @@ _INSTANT = re.compile(
 )
 
 _HEADING = re.compile(r"^## +activity log[ \t#:]*$", re.IGNORECASE | re.MULTILINE)
-_SECTION = re.compile(r"#{1,2}[ \t]")
+_SECTION = re.compile(r"\n#{1,2}[ \t]")
+_MARK = re.compile(r"```|~~~|<!--")
 _HIDING = re.compile(r"[ \t]*(```+|~~~+|<!--)")
 _ROW = re.compile(
     r" {0,3}[-*+][ \t]+(?P<at>[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}\S*)?)(?: UTC)?"
@@ -165,37 +169,80 @@ def _first(entry: dict[str, object], keys: Iterable[str]) -> str:
 
 def _activity_rows(body: str) -> Iterator[HistoryRow]:
     """The rows of each ``## Activity Log`` section; it ends at the next heading of its level or above."""
-    if _HEADING.search(body) is None:
+    first = _heading(body, 0)
+    if first is None:
         return
-    is_inside = False
-    for line in visible_lines(body.split("\n")):
-        if _SECTION.match(line):
-            is_inside = _HEADING.match(line) is not None
-        elif is_inside and (row := _text_row(line)) is not None:
-            yield row
+    # What stands before the log is the same in each version of a file.
+    start = 0 if _leaves_open(body[: first.start()]) else first.start()
+    text, end = visible_text(body[start:]), 0
+    while heading := _heading(text, end):
+        section = _SECTION.search(text, heading.end())
+        end = section.start() + 1 if section is not None else len(text)
+        for line in text[heading.end() : end].split("\n"):
+            if (row := _text_row(line)) is not None:
+                yield row
 
 
-def visible_lines(lines: Iterable[str]) -> list[str]:
-    """The Markdown lines outside of code fences and comments; one that never closes hides nothing.
+def _heading(text: str, at: int) -> re.Match[str] | None:
+    """The next line that is the log's heading. Searching for the pattern itself takes ten times as long."""
+    if at == 0 and (found := _HEADING.match(text)):
+        return found
+    at = text.find("\n## ", max(0, at - 1))
+    while at >= 0:
+        if found := _HEADING.match(text, at + 1):
+            return found
+        at = text.find("\n## ", at + 1)
+    return None
+
+
+def visible_text(text: str) -> str:
+    """Markdown without the lines of code fences and comments; one that never closes hides nothing.
 
     Prompts nest fences wrongly often enough, and that must not hide a whole log.
     """
+    return _visible(text)[0]
+
+
+@lru_cache(maxsize=256)
+def _leaves_open(text: str) -> bool:
+    """Whether a fence or comment of ``text`` may hide what comes after it."""
+    return _visible(text)[1]
+
+
+def _visible(text: str) -> tuple[str, bool]:
+    """The text without what is hidden, and whether a fence or comment in it never closes."""
     kept: list[str] = []
-    start, closer = 0, ""
-    for line in lines:
-        kept.append(line)
-        if closer:
-            text = line.strip()
-            if closer in text if closer == "-->" else text.startswith(closer) and not text.strip(closer[0]):
-                del kept[start:]
-                closer = ""
-        elif hiding := _HIDING.match(line):
-            start, closer = len(kept) - 1, hiding[1]
-            if closer == "<!--":
-                closer = "" if "-->" in line else "-->"
-    return kept
+    start = at = 0
+    while found := _MARK.search(text, at):
+        line = text.rfind("\n", at, found.start()) + 1 or at
+        end = _end_of_line(text, found.end())
+        opening = _HIDING.match(text, line)
+        if opening is None or (opening[1] == "<!--" and "-->" in text[line:end]):
+            at = end + 1
+            continue
+        closing = _closing(opening[1]).search(text, end)
+        if closing is None:
+            return "".join(kept) + text[start:], True
+        kept.append(text[start:line])
+        start = at = _end_of_line(text, closing.end()) + 1
+        if start > len(text):
+            return "".join(kept).removesuffix("\n"), False
+    return "".join(kept) + text[start:], False
 
 
+@lru_cache(maxsize=16)
+def _closing(mark: str) -> re.Pattern[str]:
+    """What ends a fence that ``mark`` began, or a comment."""
+    pattern = "-->" if mark == "<!--" else rf"\n[^\S\n]*{mark}{mark[0]}*[^\S\n]*(?![^\n])"
+    return re.compile(pattern)
+
+
+def _end_of_line(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return end if end >= 0 else len(text)
+
+
+@lru_cache(maxsize=_ROWS_KEPT)
 def _text_row(line: str) -> HistoryRow | None:
     """The row of ``- <time> – <author> – shell_pid=<n> – lane=<lane> – <text>``; the middle three may be absent."""
     match = _ROW.match(line)
@@ -222,6 +269,7 @@ def _text_row(line: str) -> HistoryRow | None:
     )
 
 
+@lru_cache(maxsize=_ROWS_KEPT)
 def _row(
     *, content: str, at: str = "", author: str | None = None, lane: str = "", entry_type: str | None = None
 ) -> HistoryRow | None:

@@ -22,6 +22,13 @@ from catflap.errors import CatflapError
 WAIT_S = 1.0
 """How long a commit may wait for another process's lock; then its change is told later."""
 
+_FRAMEWORK = {
+    "post-checkout": ("FROM_REF", "TO_REF", "CHECKOUT_TYPE"),
+    "post-merge": ("IS_SQUASH_MERGE",),
+    "post-rewrite": ("REWRITE_COMMAND",),
+}
+"""The variables, without PRE_COMMIT_, in which the pre-commit framework hands on each hook's arguments, in order."""
+
 
 class Door:
     """Where every exception ends: git must go on. One line for the user, the whole story in ``<home>/catflap.log``."""
@@ -88,13 +95,22 @@ def main(argv: list[str]) -> None:
 def observe_here(name: str, args: tuple[str, ...]) -> None:
     """`catflap hook NAME [ARGS...]`, for hook managers: the same without the shim, so git is asked where we are."""
     with Door():
-        if is_disabled():
+        if is_disabled() or not (home() / "queue.db").exists():  # nothing was ever installed for this user
             return
         from catflap.git import ask, locate
 
         view = locate(os.getcwd())
         tree = ask(view.worktree, "rev-parse", "HEAD:kitty-specs", ok=(0, 128)).strip()
-        run_hook(name, args, (view.git_dir, view.common_dir, view.worktree), tree or "HEAD:kitty-specs")
+        place = (view.git_dir, view.common_dir, view.worktree)
+        run_hook(name, args or _args_from_framework(name), place, tree or "HEAD:kitty-specs")
+
+
+def _args_from_framework(name: str) -> tuple[str, ...]:
+    """What git gave the hook, where the pre-commit framework keeps it: in variables, whatever its entry's arguments."""
+    if os.environ.get("PRE_COMMIT") != "1":
+        return ()
+    found = (os.environ.get(f"PRE_COMMIT_{variable}") for variable in _FRAMEWORK.get(name, ()))
+    return tuple(value for value in found if value is not None)
 
 
 def run() -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from catflap.announced import Ledger, WPAnnounced
+from catflap.announced import LIVE, Ledger, WPAnnounced
 from catflap.drafts import Context, WPChange
 from catflap.facts import Facts, Key, row_key
 from catflap.lanelog import LaneRow
 from catflap.moves import Rule, by_hand, is_drop, newer_by_hand
 from catflap.telling import Telling
+
+_SOMEBODY = "user"
+_NOBODY = frozenset({"system", "unknown"})
+"""Names that tools write when they know none."""
 
 
 class Judge(Telling):
@@ -95,7 +99,7 @@ class Judge(Telling):
             if is_drop(self.rule, new, olds):
                 self._drop(change, old)
         elif new != old:
-            self.follow(change, new, is_next=known.status == old)
+            self.follow(change, new, is_next=known.status == old and not change.is_known)
 
     def _log_status(self, change: WPChange) -> None:
         """A lane log's rows are told one by one, each by its actor; a row older than one seen tells nothing."""
@@ -111,7 +115,7 @@ class Judge(Telling):
             if row.status is None:
                 self.tell_error(change, f"{key[0]}/{key[1]}:{row.to_lane}", _unknown_lane(row), is_own=True)
             elif row.status != self.known(key).status:
-                self.tell_status(change, row.status, row.actor or self._changed_by(change))
+                self.tell_status(change, row.status, self._moved_by(change, row))
             self.ledger.put(key, replace(self.known(key), log_seen=row_key(row)))
         self._follow_log(change)
 
@@ -123,7 +127,7 @@ class Judge(Telling):
             return
         if newest.status is not None and newest.status != known.status:
             if known.dropped == newest.status:
-                self.tell_status(change, newest.status, newest.actor or self._changed_by(change))
+                self.tell_status(change, newest.status, self._moved_by(change, newest))
             else:
                 self.follow(change, newest.status, is_next=True)
         self.ledger.put(change.key, replace(self.known(change.key), log_seen=row_key(newest)))
@@ -152,10 +156,9 @@ class Judge(Telling):
             return
         self._agent(change)
         self._history(change)
-        state = self.known(change.key)
-        self.ledger.put(
-            change.key, replace(state, title=wp.title, dependencies=change.new.dependencies, is_present=True)
-        )
+        state, dependencies = self.known(change.key), change.new.dependencies
+        if (state.title, state.dependencies, state.is_present) != (wp.title, dependencies, True):
+            self.ledger.put(change.key, replace(state, title=wp.title, dependencies=dependencies, is_present=True))
 
     def _agent(self, change: WPChange) -> None:
         agent, old, known = change.new.agent, change.olds[0].agent, self.known(change.key)
@@ -176,8 +179,8 @@ class Judge(Telling):
             self.note(change, "agent", known.agent, agent, f"assigned by a {self.rule.value}", draft)
             if is_drop(self.rule, agent, olds):
                 self.ledger.put(change.key, replace(self.known(change.key), dropped_agent=old))
-        elif agent != old and known.agent == old:
-            self.ledger.put(change.key, replace(known, agent=agent))
+        elif agent != old and known.agent == old and not change.is_known:
+            self.ledger.put(change.key, replace(known, agent=agent, told=LIVE))
 
     def _history(self, change: WPChange) -> None:
         """Rows of a work package that is itself new are part of it; else each that was appended is told."""
@@ -195,7 +198,8 @@ class Judge(Telling):
             }
             draft = self.tell("HistoryAdded", key, payload, None)
             self.note(change, "history", None, row.content, f"a row added by a {self.rule.value}", draft)
-        self.ledger.put(key, replace(self.known(key), history=known.history | change.new.digests))
+        if not change.new.digests <= known.history:
+            self.ledger.put(key, replace(self.known(key), history=known.history | change.new.digests))
 
     def _drop(self, change: WPChange, status: str | None) -> None:
         self.ledger.put(change.key, replace(self.known(change.key), dropped=status))
@@ -214,10 +218,24 @@ class Judge(Telling):
         return "implementation"
 
     def _changed_by(self, change: WPChange) -> str:
-        """Whoever wrote the last history row of this change, else the agent, else ``user``; ``system`` is nobody."""
+        """Whoever wrote the last history row of this change, else the agent, else ``user``."""
+        return self._writer(change) or change.new.agent or _SOMEBODY
+
+    def _moved_by(self, change: WPChange, row: LaneRow) -> str:
+        """The row's actor; one that names no agent yields to whoever wrote the history row beside it.
+
+        Spec Kitty writes ``user`` for an agent that did not introduce itself; the Activity Log has its name.
+        """
+        actor = row.actor if row.actor is not None and row.actor.lower() not in _NOBODY else None
+        if actor is not None and actor.lower() != _SOMEBODY:
+            return actor
+        return self._writer(change) or actor or self._changed_by(change)
+
+    def _writer(self, change: WPChange) -> str | None:
+        """Whoever wrote the last history row of this change, as far as it says."""
         rows = change.appended_history(self.rule)
-        authors = [row.author for row in rows if row.author and row.author.lower() != "system"]
-        return (authors[-1] if authors else None) or change.new.agent or "user"
+        authors = [row.author for row in rows if row.author and row.author.lower() not in _NOBODY]
+        return authors[-1] if authors else None
 
 
 def _unknown_lane(row: LaneRow) -> str:

@@ -20,7 +20,10 @@ TRACE_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A git common dir in which `catflap install` was run. ``hooks_dir`` is None after ``--no-hooks``."""
+    """A git common dir in which `catflap install` was run. ``hooks_dir`` is None after ``--no-hooks``.
+
+    ``heads`` are the commits that its worktrees stood at then; None when an earlier catflap did not keep them.
+    """
 
     id: int
     common_dir: str
@@ -28,6 +31,7 @@ class Project:
     slug: str
     hooks_dir: str | None
     installed_at: str
+    heads: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +72,47 @@ class TraceRow:
     note: str
 
 
-_PROJECT = "SELECT id, common_dir, path, slug, hooks_dir, installed_at FROM project"
+_PROJECT = "SELECT id, common_dir, path, slug, hooks_dir, installed_at, heads FROM project"
 
 
 def find_project(connection: Connection, common_dir: str) -> Project | None:
     """The project, when it is installed."""
     row = connection.execute(f"{_PROJECT} WHERE common_dir = ? AND is_installed", (common_dir,)).fetchone()
-    return Project(*row) if row is not None else None
+    return _project(row) if row is not None else None
 
 
 def projects(connection: Connection) -> list[Project]:
     """Every installed project."""
-    return [Project(*row) for row in connection.execute(f"{_PROJECT} WHERE is_installed ORDER BY path")]
+    return [_project(row) for row in connection.execute(f"{_PROJECT} WHERE is_installed ORDER BY path")]
 
 
 def put_project(
-    connection: Connection, *, common_dir: str, path: str, slug: str, hooks_dir: str | None, installed_at: str
+    connection: Connection,
+    *,
+    common_dir: str,
+    path: str,
+    slug: str,
+    hooks_dir: str | None,
+    installed_at: str,
+    heads: Iterable[str] | None = None,
 ) -> Project:
-    """Register a project, or bring its row up to date; what it announced stays."""
+    """Register a project, or bring its row up to date (``heads`` None: they stay); what it announced stays."""
     connection.execute(
-        "INSERT INTO project (common_dir, path, slug, hooks_dir, installed_at, is_installed) VALUES (?, ?, ?, ?, ?, 1) "
+        "INSERT INTO project (common_dir, path, slug, hooks_dir, installed_at, heads, is_installed) "
+        "VALUES (?, ?, ?, ?, ?, ?, 1) "
         "ON CONFLICT (common_dir) DO UPDATE SET path = excluded.path, slug = excluded.slug, "
-        "hooks_dir = excluded.hooks_dir, installed_at = excluded.installed_at, is_installed = 1",
-        (common_dir, path, slug, hooks_dir, installed_at),
+        "hooks_dir = excluded.hooks_dir, installed_at = excluded.installed_at, "
+        "heads = coalesce(excluded.heads, heads), is_installed = 1",
+        (common_dir, path, slug, hooks_dir, installed_at, _dump(list(heads)) if heads is not None else None),
     )
     found = find_project(connection, common_dir)
     assert found is not None
     return found
+
+
+def _project(row: tuple[Any, ...]) -> Project:
+    heads = json.loads(row[6]) if row[6] is not None else None
+    return Project(row[0], row[1], row[2], row[3], row[4], row[5], heads=tuple(heads) if heads is not None else None)
 
 
 def retire_project(connection: Connection, project_id: int) -> None:
@@ -179,6 +197,47 @@ def knows_wp(connection: Connection, project_id: int, key: Key) -> bool:
         "SELECT 1 FROM announced WHERE project_id = ? AND feature_slug = ? AND wp_id = ?", (project_id, *key)
     )
     return row.fetchone() is not None
+
+
+def forget(connection: Connection, project_id: int, keys: Iterable[Key]) -> None:
+    """Know nothing of these work packages any more, nor of features that have no other and were never told."""
+    for slug, wp_id in keys:
+        connection.execute(
+            "DELETE FROM announced WHERE project_id = ? AND feature_slug = ? AND wp_id = ?", (project_id, slug, wp_id)
+        )
+        connection.execute(
+            "DELETE FROM feature WHERE project_id = ?1 AND feature_slug = ?2 "
+            "AND json_extract(announced, '$.created_id') IS NULL "
+            "AND NOT EXISTS (SELECT 1 FROM announced WHERE project_id = ?1 AND feature_slug = ?2)",
+            (project_id, slug),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBefore:
+    """What was told of a project: work packages and how (announced.LIVE or HISTORY); features with their event's id."""
+
+    wps: dict[Key, str]
+    created: dict[str, str]
+
+    def features(self) -> set[str]:
+        """The features of which a work package was told."""
+        return {key[0] for key in self.wps}
+
+
+def told_before(connection: Connection, project_id: int) -> ToldBefore:
+    """Everything of which the world was told, by an event or by whoever pushed it; what was only taken is not in it."""
+    wps = connection.execute(
+        "SELECT feature_slug, wp_id, json_extract(announced, '$.told') AS told FROM announced "
+        "WHERE project_id = ? AND told IS NOT NULL",
+        (project_id,),
+    )
+    created = connection.execute(
+        "SELECT feature_slug, json_extract(announced, '$.created_id') AS id FROM feature "
+        "WHERE project_id = ? AND id IS NOT NULL",
+        (project_id,),
+    )
+    return ToldBefore({(slug, wp_id): told for slug, wp_id, told in wps}, dict(created))
 
 
 def load_errors(connection: Connection, project_id: int, digests: Iterable[str]) -> set[str]:
@@ -281,6 +340,7 @@ def _wp_to_json(state: WPAnnounced) -> str:
             "dropped": state.dropped,
             "dropped_agent": state.dropped_agent,
             "is_present": state.is_present,
+            "told": state.told,
         }
     )
 

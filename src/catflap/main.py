@@ -99,6 +99,18 @@ def run() -> None:
             from catflap.commands.watch import watch
 
             sys.exit(watch(()))
+    if sys.argv[1:2] == ["check"] and all(word == "--staged" or word[:1] not in ("", "-") for word in sys.argv[2:]):
+        # A pre-commit hook runs at every commit, too: Typer takes longer than 300 work packages.
+        with Boundary():
+            import gc
+
+            gc.disable()  # what is read is kept, and the process ends in a moment
+            from pathlib import Path
+
+            from catflap.commands.check import check
+
+            files = [Path(word) for word in sys.argv[2:] if word != "--staged"]
+            sys.exit(check(files, staged="--staged" in sys.argv))
     with Boundary():
         from catflap.commandline import app
 

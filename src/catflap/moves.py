@@ -7,7 +7,7 @@ hand: design, By whose hand. Reset and rebase are one rule (ONTO); bisect, stash
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -134,18 +134,23 @@ def rebase_step(message: str) -> str | None:
     return match["step"] if is_rebase else None
 
 
-def fold(entries: Iterable[Entry], rebase: OpenRebase | None) -> tuple[list[Move], OpenRebase | None]:
+def fold(entries: Sequence[Entry], rebase: OpenRebase | None) -> tuple[list[Move], OpenRebase | None]:
     """The moves that ``entries`` amount to, and the rebase still open at the end.
 
     ``rebase`` is the one open at the start. Everything between a rebase's start and its end is a step of it, commits
     of the user included, and no move of its own.
     """
     moves: list[Move] = []
+    stepped, since = rebase, list[Entry]()  # the open rebase at its own last step, and what hands did since then
     for entry in entries:
         step = rebase_step(entry.message)
-        if rebase is not None and (step == "start" or _leaves(entry)):
-            moves.append(conclude(rebase))  # a detached rebase writes no finish: this entry shows that it is over
+        if rebase is not None and stepped is not None and (step == "start" or _leaves(entry)):
+            # A detached rebase writes no finish: this entry shows that it is over.
+            moves += [conclude(stepped), *fold(since, None)[0]]
             rebase = None
+        if step is not None and step != "start" and rebase is None and entry.old != entry.new:
+            # `git rebase HEAD topic` writes no start: HEAD is there already, and the branch's own reflog knows more.
+            rebase = OpenRebase(old=entry.old, onto=entry.old, new=entry.old, at=entry.at)
         if step == "start":
             rebase = OpenRebase(old=entry.old, onto=entry.new, new=entry.new, at=entry.at)
         elif rebase is not None and step == "finish":
@@ -158,7 +163,26 @@ def fold(entries: Iterable[Entry], rebase: OpenRebase | None) -> tuple[list[Move
             rebase = OpenRebase(old=rebase.old, onto=rebase.onto, new=entry.new, at=entry.at)
         elif step is None and _moves_head(entry):
             moves.append(_move(classify(entry.message), entry))
+        if _is_step(entry):
+            stepped, since = rebase, []
+        else:
+            since.append(entry)
     return moves, rebase
+
+
+def fold_over(entries: Sequence[Entry], rebase: OpenRebase | None) -> tuple[list[Move], OpenRebase | None, list[Move]]:
+    """As `fold`, when the rebase that it leaves open is over, though it wrote no finish: the moves before it, the
+    rebase at its own last step, and the moves after it. What a hand did after that step is no part of it.
+    """
+    steps = [index for index, entry in enumerate(entries) if _is_step(entry)]
+    end = steps[-1] + 1 if steps else 0
+    moves, over = fold(entries[:end], rebase)
+    return moves, over, fold(entries[end:], None)[0]
+
+
+def _is_step(entry: Entry) -> bool:
+    """Whether a rebase itself wrote this entry; one that it could fast-forward over names no step."""
+    return rebase_step(entry.message) is not None or entry.message.startswith("rebase: ")
 
 
 def _leaves(entry: Entry) -> bool:

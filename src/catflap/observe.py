@@ -27,6 +27,7 @@ from catflap.infer import infer, take_feature
 from catflap.instants import iso
 from catflap.ledger import BaseRow, Project, ViewState
 from catflap.moves import Rule
+from catflap.origins import mark_known
 from catflap.outbox import Judged, begin, branch_of, record
 from catflap.reflog import Reading, first_cursor, read_since
 from catflap.trees import Step, TreeReader
@@ -94,7 +95,7 @@ def observe_head(
             return Outcome(is_quiet=cursor.rebase is None and asked is reading)
         with Objects(view.git_dir) as objects:
             reader = TreeReader(view, objects)
-            gathered = _gather(connection, project, reader, asked, hook[0] if hook else "", reading.end.head)
+            gathered = _gather(connection, project, view, reader, asked, hook[0] if hook else "", reading.end.head)
             if any(gathered.changes):
                 # The clock's lock takes 50 ms to import: not while others wait for the database.
                 importlib.import_module("filelock")
@@ -105,7 +106,7 @@ def observe_head(
 
 
 def _gather(
-    connection: Connection, project: Project, reader: TreeReader, reading: Reading, hook: str, head: str
+    connection: Connection, project: Project, view: View, reader: TreeReader, reading: Reading, hook: str, head: str
 ) -> Gathered:
     steps = [reader.step(move, hook=hook) for move in reading.moves]
     found = iter(
@@ -115,6 +116,7 @@ def _gather(
         )
     )
     changes = [next(found) if step is not None else [] for step in steps]
+    changes = mark_known(view, ledger.views(connection, project.id), steps, changes)
     features: dict[str, FeatureMeta] = {}
     strangers: dict[str, dict[Key, Facts]] = {}
     for step, own in zip(steps, changes, strict=True):
@@ -124,7 +126,7 @@ def _gather(
             features[slug] = reader.meta(step.new_tree, slug)
             if reader.has_feature(step.old_trees[0], slug):
                 strangers[slug] = reader.feature(step.old_trees[0], slug)
-    return Gathered(reading, steps, _mark_restored(steps, changes), features, strangers, head, is_in_hook=bool(hook))
+    return Gathered(reading, steps, changes, features, strangers, head, is_in_hook=bool(hook))
 
 
 def _write_moves(
@@ -147,13 +149,24 @@ def _write_moves(
     free = queue.room(connection)
     judged: list[Judged] = []
     left_out: list[WPChange] = []
-    for index, (step, changes) in enumerate(zip(gathered.steps, gathered.changes, strict=True)):
+    in_part: dict[Key, WPChange] = {}
+    moved: set[Key] = set()
+    every = _mark_restored(gathered.steps, gathered.changes, base)
+    for index, (step, changes) in enumerate(zip(gathered.steps, every, strict=True)):
         if step is None or not changes:
             continue
         context = Context(
             rule=step.move.rule, at=iso(step.move.at), branch=branch_of(reading.end.ref), features=gathered.features
         )
-        kept, out = _without_left_out(context, changes, told, base, reader.tree(gathered.head))
+        final_tree = reader.tree(gathered.head)
+        kept, out = _without_left_out(context, changes, told, base, final_tree)
+        in_part = {key: change for key, change in in_part.items() if key not in {one.key for one in changes}}
+        if step.move.rule is Rule.HAND and final_tree is not None:
+            seen = [one if one.key in moved else base.since_saved(one, final_tree) for one in kept]
+            in_part |= {one.key: one for one, whole in zip(seen, kept, strict=True) if one.new != whole.new}
+            kept = seen
+        if step.move.rule is not Rule.ONTO or step.move.is_rebase:  # a reset may leave files as they were seen
+            moved |= {change.key for change in changes}
         inference = infer(context, kept, told)
         if len(inference.drafts) > free:
             outcome.waiting = len(inference.drafts)
@@ -170,7 +183,7 @@ def _write_moves(
         # What looks left out may be what a checkout that is under way has put there: look when HEAD has moved.
         return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     outcome.told = record(connection, clock, project, judged, told, branch=branch_of(cursor.ref))
-    _write_view(connection, project, view, cursor, base.after_moves(cursor.head, left_out), rows)
+    _write_view(connection, project, view, cursor, base.after_moves(cursor.head, left_out, in_part.values()), rows)
     outcome.is_quiet = not outcome.waiting and cursor.rebase is None
     return outcome
 
@@ -217,8 +230,10 @@ def what_fits(context: Context, changes: Sequence[WPChange], told: Ledger, free:
             return inference
 
 
-def _mark_restored(steps: Sequence[Step | None], changes: list[list[WPChange]]) -> list[list[WPChange]]:
-    """Mark what a reset took back and a later step of the same observation brought again: nobody saw it gone."""
+def _mark_restored(steps: Sequence[Step | None], changes: list[list[WPChange]], base: Base) -> list[list[WPChange]]:
+    """Mark what a reset took back and a later step of the same observation brought again, as it was in the commit
+    before or as it was seen saved: nobody saw it gone.
+    """
     marked = [list(own) for own in changes]
     for index, step in enumerate(steps):
         if step is None or step.move.rule is not Rule.ONTO or step.move.is_rebase:
@@ -230,16 +245,16 @@ def _mark_restored(steps: Sequence[Step | None], changes: list[list[WPChange]]) 
             for change in own
         }
         marked[index] = [
-            replace(change, is_restored=True) if _is_same(change, later.get(change.key)) else change
+            replace(change, is_restored=True) if _comes_back(change, later.get(change.key), base) else change
             for change in changes[index]
         ]
     return marked
 
 
-def _is_same(change: WPChange, later: WPChange | None) -> bool:
-    before = change.olds[0]
-    return later is not None and (before.status, before.agent, before.newest) == (
-        later.new.status,
-        later.new.agent,
-        later.new.newest,
+def _comes_back(change: WPChange, later: WPChange | None, base: Base) -> bool:
+    if later is None:
+        return False
+    news = (later.new.status, later.new.agent, later.new.newest)
+    return any(
+        was is not None and (was.status, was.agent, was.newest) == news for was in (change.olds[0], base.saved(change))
     )

@@ -15,12 +15,12 @@ from catflap import ledger, queue
 from catflap.announce import Envelope, announce
 from catflap.announced import FeatureAnnounced, Ledger
 from catflap.clock import LamportClock
-from catflap.config import LOCAL_TEAM
-from catflap.drafts import Draft, Inference, WPChange
+from catflap.config import LOCAL_TEAM, is_kept_local
+from catflap.drafts import Draft, Inference, Note, WPChange
 from catflap.events import Event
 from catflap.instants import iso
 from catflap.ledger import Project, TraceRow
-from catflap.moves import Move
+from catflap.moves import Move, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def record(
         replace(event, head_commit_sha=shas[id(draft)] or None)
         for event, draft in zip(announcement.events, announcement.drafts, strict=True)
     ]
-    if events:
+    if events and not is_kept_local(clock.path.parent, project.common_dir):
         queue.append(connection, [event.to_dict() for event in events], queued_at=int(envelope.now_s))
     _remember_created(told, events)
     ledger.save(connection, project.id, told)
@@ -105,20 +105,25 @@ def _remember_created(told: Ledger, events: Iterable[Event]) -> None:
 def _trace(one: Judged, ids: dict[int, str], at: str) -> Iterable[TraceRow]:
     for note in one.inference.notes:
         event_id = ids.get(id(note.draft)) if note.draft is not None else None
-        yield TraceRow(
-            at=at,
-            feature_slug=note.key[0],
-            wp_id=note.key[1],
-            rule=one.move.rule.value,
-            outcome="told" if event_id is not None else "held",
-            fact=note.fact,
-            before=note.before,
-            after=note.after,
-            commit_sha=one.move.new or None,
-            path=note.path,
-            event_id=event_id,
-            note=note.why,
-        )
+        yield trace_row(note, rule=one.move.rule, commit=one.move.new, event_id=event_id, at=at)
+
+
+def trace_row(note: Note, *, rule: Rule, commit: str, event_id: str | None, at: str) -> TraceRow:
+    """Why a fact was told (``event_id``) or held back, for `catflap explain`; ``at`` is ISO 8601."""
+    return TraceRow(
+        at=at,
+        feature_slug=note.key[0],
+        wp_id=note.key[1],
+        rule=rule.value,
+        outcome="told" if event_id is not None else "held",
+        fact=note.fact,
+        before=note.before,
+        after=note.after,
+        commit_sha=commit or None,
+        path=note.path,
+        event_id=event_id,
+        note=note.why,
+    )
 
 
 def _refused(draft: Draft, error: Exception, at: str) -> TraceRow:

@@ -31,8 +31,11 @@ __all__ = [
     "QueueFull",
     "QueuedEvent",
     "append",
+    "exact_room",
     "highest_clock",
     "highest_clock_in",
+    "highest_clocks",
+    "remove",
     "room",
 ]
 
@@ -46,6 +49,7 @@ _INSERT = (
 )
 _SPAN = "SELECT (SELECT max(id) FROM queue) - (SELECT min(id) FROM queue) + 1"
 _ROWS = "SELECT id, data, timestamp, coalesce(retry_count, 0), event_id, event_type FROM queue"
+_BY_CLOCK = "CASE WHEN json_valid(data) THEN json_extract(data, '$.lamport_clock') END, id"
 _said_full: set[str] = set()
 
 
@@ -68,6 +72,11 @@ def room(connection: sqlite3.Connection) -> int:
     span = connection.execute(_SPAN).fetchone()[0] or 0
     if CAPACITY - span >= COUNT_BELOW:
         return int(CAPACITY - span)
+    return exact_room(connection)
+
+
+def exact_room(connection: sqlite3.Connection) -> int:
+    """How many more events fit. Inside the caller's transaction."""
     return max(0, CAPACITY - int(connection.execute("SELECT count(*) FROM queue").fetchone()[0]))
 
 
@@ -96,6 +105,23 @@ def highest_clock_in(path: Path) -> int:
             return when_free(lambda: highest_clock(connection), path)
     except sqlite3.Error:  # no such file, or not ours: no event of it has a clock that could repeat
         return 0
+
+
+def remove(connection: sqlite3.Connection, event_ids: Iterable[str]) -> int:
+    """How many events left the queue, inside the caller's transaction: the server has them."""
+    ids = json.dumps(list(event_ids))  # one statement takes three quarters of the time of one each
+    return connection.execute("DELETE FROM queue WHERE event_id IN (SELECT value FROM json_each(?))", (ids,)).rowcount
+
+
+def highest_clocks(connection: sqlite3.Connection) -> dict[tuple[str, str, str, str], int]:
+    """The highest clock of the queued events of each (project_slug, feature_slug, wp_id, event_type), '' for none."""
+    rows = connection.execute(
+        "SELECT coalesce(json_extract(data, '$.project_slug'), ''), "
+        "coalesce(json_extract(data, '$.payload.feature_slug'), ''), "
+        "coalesce(json_extract(data, '$.payload.wp_id'), ''), event_type, "
+        "max(json_extract(data, '$.lamport_clock')) FROM queue WHERE json_valid(data) GROUP BY 1, 2, 3, 4"
+    )
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in rows if type(row[4]) is int}
 
 
 class OfflineQueue:
@@ -156,13 +182,37 @@ class OfflineQueue:
             for row in self._fetch(f"{_ROWS} ORDER BY id")
         ]
 
+    def sendable_ids(self) -> list[str]:
+        """The ids of the events that wait to be sent, those of each node in the order of its clock."""
+        sql = f"SELECT event_id FROM queue WHERE coalesce(retry_count, 0) < ? ORDER BY {_BY_CLOCK}"
+        rows = self._fetch(sql, MAX_RETRIES)
+        return [row[0] for row in rows]
+
+    def events_of(self, event_ids: Sequence[str]) -> dict[str, tuple[dict[str, Any], str]]:
+        """The queued events with these ids, and their JSON; what is no event, or has left the queue, is missing."""
+        rows = self._fetch(f"{_ROWS} WHERE event_id IN (SELECT value FROM json_each(?))", json.dumps(list(event_ids)))
+        return {row[4]: (event, row[1]) for row in rows if (event := _decoded(row)) is not None}
+
+    def count_parked(self) -> int:
+        """How many events are parked."""
+        return int(self._fetch("SELECT count(*) FROM queue WHERE retry_count >= ?", MAX_RETRIES)[0][0])
+
+    def count_sendable(self) -> int:
+        """How many events wait to be sent."""
+        return self.size() - self.count_parked()
+
+    def version(self) -> int:
+        """A number that changes whenever another connection has changed queue.db; 5 µs."""
+        return int(self._fetch("PRAGMA data_version")[0][0])
+
     def size(self) -> int:
         """How many events are queued, the parked ones too."""
         return int(self._fetch("SELECT count(*) FROM queue")[0][0])
 
     def mark_synced(self, event_ids: Iterable[str]) -> int:
         """How many events left the queue because the server has them."""
-        return self._for_each("DELETE FROM queue WHERE event_id = ?", event_ids)
+        with self.writing() as connection:
+            return remove(connection, event_ids)
 
     def drop(self, event_ids: Iterable[str]) -> int:
         """How many events left the queue because a person gave them up."""

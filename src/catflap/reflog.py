@@ -13,11 +13,24 @@ from dataclasses import dataclass, replace
 
 from catflap import git
 from catflap.cursor import Cursor
-from catflap.moves import Entry, Move, OpenRebase, Rule, conclude, fold, is_zero, parse_reflog
+from catflap.moves import (
+    Entry,
+    Move,
+    OpenRebase,
+    Rule,
+    classify,
+    conclude,
+    fold,
+    fold_over,
+    is_zero,
+    parse_reflog,
+    rebase_step,
+)
 
 START_S = 3.0
 """A rebase whose state directory is not there this long after its start is over."""
 _READ_BACK = 1 << 16
+_CAME_BYTES = 1 << 20
 _OID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -73,6 +86,25 @@ def end_cursor(view: git.View) -> Cursor:
     return Cursor(head=head, offset=last.end, last=last.line, first=entries[0].line, ref=_ref(view), born=_born(view))
 
 
+def came_to(git_dir: str, cursor: Cursor) -> set[str]:
+    """The commits that this worktree made, merged, pulled or was reset to, as far as the cursor has read; of a long
+    reflog the last. A switch to a commit tells nothing of it, so it does not count.
+    """
+    try:
+        with open(os.path.join(git_dir, "logs", "HEAD"), "rb") as file:
+            file.seek(max(0, cursor.offset - _CAME_BYTES))
+            text = file.read(min(cursor.offset, _CAME_BYTES))
+    except FileNotFoundError:  # no reflog, or not in a file
+        return set()
+    return {entry.new for entry in parse_reflog(text, 0) if _counts(entry)}
+
+
+def _counts(entry: Entry) -> bool:
+    """A rebase counts where it ends: its steps are judged then."""
+    step = rebase_step(entry.message)
+    return step == "finish" if step is not None else classify(entry.message) is not Rule.SWITCH
+
+
 def is_rebasing(view: git.View) -> bool:
     """Whether git keeps the state of a rebase (or of `am`, which shares the folder) in this view."""
     return any(os.path.isdir(os.path.join(view.git_dir, name)) for name in ("rebase-merge", "rebase-apply"))
@@ -89,7 +121,11 @@ def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) ->
     if not is_continued:
         return _read_another(view, cursor, hook)
     if rebase is not None and _is_over(view, hook, rebase):
-        moves.append(conclude(_true_start(view, rebase)))
+        over: OpenRebase | None = rebase
+        after: list[Move] = []
+        if hook[:1] != ("post-rewrite",):
+            moves, over, after = fold_over(entries, cursor.rebase)
+        moves += [*([conclude(_true_start(view, over))] if over is not None else []), *after]
         rebase = None
     last = entries[-1] if entries else None
     end = replace(
@@ -107,8 +143,8 @@ def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) ->
         if head != cursor.head and _new_entries(view, cursor)[0]:
             return read_since(view, cursor, hook=hook)  # git writes the reflog before HEAD: it moved since we read
         return _without_reflog(view, cursor, replace(end, head=head), hook)
-    after = [_cursor_after(move, entries, cursor, end) for move in moves]
-    return Reading(start=cursor, moves=moves, after=[*after[:-1], end] if after else [], end=end)
+    cursors = [_cursor_after(move, entries, cursor, end) for move in moves]
+    return Reading(start=cursor, moves=moves, after=[*cursors[:-1], end] if cursors else [], end=end)
 
 
 def _is_over(view: git.View, hook: tuple[str, ...], rebase: OpenRebase) -> bool:
@@ -186,7 +222,9 @@ def _after_line(entries: list[Entry], cursor: Cursor) -> tuple[list[Entry], bool
     for index in range(len(entries) - 1, -1, -1):
         if entries[index].line == cursor.last:
             return entries[index + 1 :], True
-    return [], False
+    # Our line has expired; what was written since is whole when it starts where we stopped.
+    is_whole = bool(entries) and entries[0].old == cursor.head and not is_zero(cursor.head)
+    return (entries, True) if is_whole else ([], False)
 
 
 def _read_another(view: git.View, cursor: Cursor, hook: tuple[str, ...]) -> Reading:

@@ -15,6 +15,7 @@ from catflap.facts import Facts, Key
 from catflap.git import Objects, View
 from catflap.lanelog import log_path
 from catflap.ledger import BaseRow, Project
+from catflap.moves import is_zero
 from catflap.reflog import end_cursor
 from catflap.telling import adopt
 from catflap.trees import TreeReader
@@ -59,6 +60,9 @@ def register(connection: Connection, view: View, *, hooks_dir: str | None, now: 
             slug=git.project_slug(view),
             hooks_dir=hooks_dir,
             installed_at=known.installed_at if known is not None else now,
+            heads=None
+            if registered
+            else sorted({one.cursor.head for one in snapshots if not is_zero(one.cursor.head)}),
         )
         if not registered:
             _adopt(connection, project.id, snapshots)
@@ -135,7 +139,7 @@ def _adopt(connection: Connection, project_id: int, snapshots: list[_Snapshot]) 
 def _with_memory(state: WPAnnounced, earlier: WPAnnounced | None) -> WPAnnounced:
     if earlier is None:
         return state
-    return replace(state, history=state.history | earlier.history, assigned=earlier.assigned)
+    return replace(state, history=state.history | earlier.history, assigned=earlier.assigned, told=earlier.told)
 
 
 def _progress(status: str | None) -> int:

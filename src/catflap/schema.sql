@@ -31,6 +31,7 @@ CREATE TABLE project (
     slug TEXT NOT NULL,
     hooks_dir TEXT,                     -- where our hooks are; NULL after --no-hooks
     installed_at TEXT NOT NULL,
+    heads TEXT,                         -- JSON list: where HEAD was in each worktree then; NULL: an older catflap
     is_installed INTEGER NOT NULL       -- 0 after `catflap uninstall`: what was announced stays known
 );
 
@@ -51,7 +52,7 @@ CREATE TABLE base (
     PRIMARY KEY (view_id, path)
 ) WITHOUT ROWID;
 
--- What the world was told, a row per feature and a row per work package. Rows are never deleted.
+-- What the world was told, a row per feature and a row per work package. Only a backfill deletes rows (ledger.forget).
 CREATE TABLE feature (
     project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
     feature_slug TEXT NOT NULL,
@@ -74,6 +75,17 @@ CREATE TABLE seen_error (
     PRIMARY KEY (project_id, digest)
 ) WITHOUT ROWID;
 
+-- How far each backfill has come: what a run tells that stops half way, and is done by the next.
+CREATE TABLE milestone (
+    project_id INTEGER NOT NULL REFERENCES project(id) ON DELETE CASCADE,
+    scope TEXT NOT NULL,                -- JSON: which history, and what of it
+    since INTEGER,                      -- epoch seconds; commits before that are not told. NULL: all are
+    next_commit INTEGER NOT NULL,       -- the place in the chain, from 0, of the first commit that is not told whole
+    told_of_it INTEGER NOT NULL,        -- how many of its events were told
+    is_done INTEGER NOT NULL,           -- 1: all is told, and the ledger is where the chain ends
+    PRIMARY KEY (project_id, scope)
+) WITHOUT ROWID;
+
 -- What was told and what was held back, and why: the memory of `catflap explain`.
 CREATE TABLE trace (
     id INTEGER PRIMARY KEY,
@@ -93,3 +105,15 @@ CREATE TABLE trace (
 );
 
 CREATE INDEX idx_trace_wp ON trace(project_id, feature_slug, wp_id, id);
+
+-- How far the team has been told of each fact: the highest (lamport_clock, node_id) that the server has, of ours and of
+-- others. An event from before that comes late and moves nothing.
+CREATE TABLE heard (
+    project_slug TEXT NOT NULL,
+    feature_slug TEXT NOT NULL,
+    wp_id TEXT NOT NULL,                -- '' for events about the feature
+    event_type TEXT NOT NULL,
+    lamport_clock INTEGER NOT NULL,
+    node_id TEXT NOT NULL,
+    PRIMARY KEY (project_slug, feature_slug, wp_id, event_type)
+) WITHOUT ROWID;

@@ -34,6 +34,11 @@ def unregister(home: str, common_dir: str) -> None:
     _write(f"{changes_folder(home)}/{CHANGED}", "")
 
 
+def report_change(home: str) -> None:
+    """Let a watcher look anew at what is registered, and at who is logged in."""
+    _write(f"{changes_folder(home)}/{CHANGED}", "")
+
+
 def changes_folder(home: str) -> str:
     """Where a file ``CHANGED`` is replaced whenever a repository is registered or no longer is."""
     return f"{home}/seen"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from catflap.announced import FeatureAnnounced, Ledger, WPAnnounced, apply_event
+from catflap.announced import LIVE, FeatureAnnounced, Ledger, WPAnnounced, apply_event
 from catflap.drafts import Context, Draft, Note, WPChange
 from catflap.facts import Facts, Key
 from catflap.moves import Rule
@@ -110,7 +110,7 @@ class Telling:
             self.held(change, known.status, status, "taken back by a later step of the same observation")
             return
         if is_next and self.rule is not Rule.SWITCH:
-            self.ledger.put(change.key, replace(known, status=status))
+            self.ledger.put(change.key, replace(known, status=status, told=LIVE))
         self.held(change, known.status, status, _HELD[self.rule])
 
     def held(self, change: WPChange, before: str | None, after: str | None, why: str) -> None:

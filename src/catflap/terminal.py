@@ -5,6 +5,8 @@ Rich, which obeys NO_COLOR and TERM, is imported for terminals only: it takes 35
 
 from __future__ import annotations
 
+import errno
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ def say(text: str, *, style: str = "") -> None:
         return
     from rich.text import Text
 
-    _console().print(Text(printable(text), style=style), soft_wrap=True)
+    screen().print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def show_table(head: Row, rows: Sequence[Row]) -> None:
@@ -45,12 +47,21 @@ def show_table(head: Row, rows: Sequence[Row]) -> None:
         table.add_column(name, overflow="fold", no_wrap=not is_words)  # an id that is cut cannot be copied
     for row in cells:
         table.add_row(*map(Text, row))
-    _console().print(table)
+    screen().print(table)
 
 
 def can_redraw() -> bool:
     """Whether stdout is a terminal where what was drawn can be drawn over."""
-    return _is_terminal() and not _console().is_dumb_terminal
+    return _is_terminal() and not screen().is_dumb_terminal
+
+
+def size_now(console: Console) -> tuple[int, int]:
+    """Columns and lines, now: Rich would believe COLUMNS and LINES, which are wrong after a resize."""
+    try:
+        size = os.get_terminal_size(console.file.fileno())
+    except (OSError, ValueError):  # closed, or no terminal
+        return console.size
+    return (size.columns, size.lines) if all(size) else console.size
 
 
 def say_no_more() -> None:
@@ -62,7 +73,18 @@ def _is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _console() -> Console:
+def screen() -> Console:
+    """Rich's console on stdout."""
+    return _console_class()(highlight=False)
+
+
+@functools.cache
+def _console_class() -> type[Console]:
+    """Rich's console, but that a reader who has left (a pager, say) is the caller's affair: Rich would exit with 1."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    return Screen

@@ -93,7 +93,13 @@ class TreeReader:
         return [old, onto, git.merge_base(self._view.git_dir, old, onto)]
 
     def _judge_unknown(self, move: Move, parents: Sequence[str], hook: str) -> Rule:
-        """Design, The journal: the hook's name decides, else a remote's commit is a pull, a child a commit."""
+        """Design, The journal: the hook's name decides, else a remote's commit is a pull, a child a commit.
+
+        A commit of several parents that moves the branch on from one of them is a merge, whoever made it: Spec Kitty
+        merges in a worktree elsewhere and then moves the branch, which leaves a reflog entry without a word.
+        """
+        if hook != "post-checkout" and len(parents) > 1 and move.old in parents:
+            return Rule.MERGE
         stated = {"post-commit": Rule.HAND, "post-checkout": Rule.SWITCH, "post-applypatch": Rule.PICK}.get(hook)
         if stated is not None:
             return stated
@@ -108,9 +114,10 @@ class TreeReader:
         """
         pairs = [(old, step.new_tree) for step in steps for old in step.old_trees]
         diffs = iter(git.diff_trees(self._view.git_dir, pairs))
-        return [self._changes_of(step, [next(diffs) for _ in step.old_trees], is_known) for step in steps]
+        return [self.changes_of(step, [next(diffs) for _ in step.old_trees], is_known) for step in steps]
 
-    def _changes_of(self, step: Step, diffs: list[list[Diff]], is_known: IsKnown) -> list[WPChange]:
+    def changes_of(self, step: Step, diffs: list[list[Diff]], is_known: IsKnown) -> list[WPChange]:
+        """As :meth:`changes`, for one step of which it is known already what differs from each old side."""
         own = diffs[0]
         others = [{diff.path: diff.old for diff in side} for side in diffs[1:]]
         files = [diff for diff in own if wp_path(diff.path) is not None]
@@ -121,7 +128,7 @@ class TreeReader:
             gone = [diff.path for diff in files if diff.new is None]
             new_wps = [*self._left_behind(step.new_tree, gone), *new_wps]
         old_wps = [self._parse((diff.path, diff.old) for diff in files)]
-        old_wps += [self._parse((diff.path, side.get(diff.path, diff.new)) for diff in files) for side in others]
+        old_wps += [self._parse(_files_of(side, files)) for side in others]
         keys = {(wp.feature, wp.wp_id) for wps in [new_wps, *old_wps] for wp in wps}
         new_logs, old_logs = self._logs_of(step, own, others, {key[0] for key in keys})
         if step.move.rule is not Rule.SWITCH:
@@ -149,12 +156,16 @@ class TreeReader:
         for feature in features | set(touched):
             path = f"{git.SPECS}/{feature}/{git.LANE_LOG}"
             diff = touched.get(feature)
-            new = diff.new if diff is not None else f"{step.new_tree}:{path}"
+            new = diff.new if diff is not None else self._log_name(step.new_tree, feature)
             olds = [diff.old if diff is not None else new, *(side.get(path, new) for side in others)]
             for logs, oid in zip([new_logs, *old_logs], [new, *olds], strict=True):
                 if oid is not None and (rows := self.log(oid)):
                     logs[feature] = rows
         return new_logs, old_logs
+
+    def _log_name(self, tree: str, feature: str) -> str | None:
+        """What names the lane log of a feature in ``tree``; None where it is known that there is none."""
+        return f"{tree}:{git.SPECS}/{feature}/{git.LANE_LOG}"
 
     def _left_behind(self, tree: str, gone: Sequence[str]) -> list[WorkPackage]:
         """The other files of work packages that lost one: of two with the same id the one that is left speaks."""
@@ -214,6 +225,17 @@ class TreeReader:
                 yield from self._paths(tree, f"{folder}/{name}")
             else:
                 yield f"{folder}/{name}"
+
+
+def _files_of(side: dict[str, str | None], files: Sequence[Diff]) -> list[tuple[str, str | None]]:
+    """The files of one side, for the work packages of ``files``: there it may have another path.
+
+    ``side`` holds what differs between that side and the new tree.
+    """
+    names = {_key_of(diff.path) for diff in files}
+    found: dict[str, str | None] = {diff.path: diff.new for diff in files}
+    found |= {path: old for path, old in side.items() if wp_path(path) is not None and _key_of(path) in names}
+    return sorted(found.items())
 
 
 def _key_of(path: str) -> Key:

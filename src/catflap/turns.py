@@ -53,8 +53,14 @@ class _Order:
             for place, move in enumerate(queue)
             if move.rule not in _OWN
             for other in range(len(queues))
-            if other != index and (reached := _reached(queues[other], move, parents)) is not None
+            if other != index and (reached := self._reached_in(other, index, place, parents)) is not None
         }
+
+    def _reached_in(self, source: int, index: int, place: int, parents: Parents) -> int | None:
+        """As `_reached`, among what the queue ``source`` had done by the second of that move: later is no source."""
+        at = self._times[index][place]
+        done = [move for move, time in zip(self._queues[source], self._times[source], strict=True) if time <= at]
+        return _reached(done, self._queues[index][place], parents)
 
     def take(self) -> int:
         """The queue whose next move comes first; it is taken."""

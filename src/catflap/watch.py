@@ -63,7 +63,10 @@ class Report(Protocol):
         """These were queued."""
 
     def trouble(self, place: str, why: str) -> None:
-        """Something at ``place`` cannot be looked at now; it is tried again."""
+        """Something at ``place`` does not work now; it is tried again."""
+
+    def alive(self) -> None:
+        """The watcher is well, and has just looked at what is registered, or said so in its heartbeat."""
 
 
 class Watcher:
@@ -151,6 +154,7 @@ class Watcher:
     def _reload(self) -> None:
         """Bring views and folders in line with what is registered, and look at the views that are new."""
         self._is_reload_wanted = False
+        self._report.alive()
         now = time.monotonic()
         self._reload_at = [at for at in self._reload_at if at > now]
         known = set(self._list.views)
@@ -279,6 +283,7 @@ class Watcher:
         self._report.trouble(place, why)
 
     def _beat(self) -> None:
+        self._report.alive()
         state = WatchState(
             pid=os.getpid(),
             since=self._since,

@@ -52,6 +52,7 @@ class WatchScreen(Report):
         self._told = 0
         self._troubles: dict[str, str] = {}
         self._waiting: int | None = None
+        self._connection = "Offline"
         # What a signal handler may put into while this very thread is in the middle of a put.
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ended = threading.Event()
@@ -105,6 +106,14 @@ class WatchScreen(Report):
             self._troubles[place] = f"{time.strftime('%H:%M:%S')} {one_line(f'{place}: {why}')}"
         self._wakes.put(None)
 
+    def alive(self) -> None:
+        return
+
+    def connection(self, state: str) -> None:
+        with self._lock:
+            self._connection = state
+        self._wakes.put(None)
+
     # -- what is drawn
 
     def frame(self) -> Group:
@@ -115,10 +124,11 @@ class WatchScreen(Report):
             troubles = list(self._troubles.values())[-_TROUBLES:]
             room = height - 2 - len(views) - len(troubles) - _TABLE_ROWS
             events = list(self._events)[-max(1, room) :]
+            connection = self._connection
         queued = "cannot be used" if self._waiting is None else f"{self._waiting:,} of {CAPACITY:,} events"
         return Group(
             _line(f"catflap {__version__}", "bold", "  Ctrl-C ends the watch"),
-            _line(f"queue: {queued}, connection: Offline"),
+            _line(f"queue: {queued}, connection: {connection}"),
             *views,
             *(_line(words, "yellow") for words in troubles),
             event_table(map(row, events)),

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from catflap.events import Event
 
+COLOURS = {
+    "WPStatusChanged": "bold",
+    "WPCreated": "green",
+    "FeatureCreated": "bold green",
+    "FeatureCompleted": "bold green",
+    "DependencyResolved": "cyan",
+    "ErrorLogged": "red",
+}
+"""Rich's style of an event, by its type."""
+
 
 def what_changed(event: Event) -> str:
     """``planned → doing``, ``assigned to claude``, and the like: the change without its WP and feature."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from catflap.events import STATUSES
 from catflap.frontmatter import Frontmatter, UnreadableFrontmatter, Value, read
-from catflap.history import HistoryRow, digest, one_line, person, read_history, visible_lines
+from catflap.history import HistoryRow, digest, one_line, person, read_history, visible_text
 
 MAX_BYTES = 256 * 1024
 MAX_TITLE = 300
@@ -81,6 +82,7 @@ class WorkPackage:
     lane_line: int | None
 
 
+@lru_cache(maxsize=4_096)  # a look at a history asks for each path again and again
 def wp_path(path: str) -> WPPath | None:
     """What a repository path (POSIX, relative) says of a work package; None when it is not one's.
 
@@ -233,7 +235,7 @@ def _title(front: Frontmatter, path: str) -> str:
     stated = front.fields.get("title")
     if isinstance(stated, str) and (title := one_line(stated, limit=MAX_TITLE)):
         return title
-    lines = visible_lines(front.body.split("\n"))
+    lines = visible_text(front.body).split("\n")
     heading = next((found[1] for line in lines if (found := _TITLE.match(line))), "")
     return one_line(heading, limit=MAX_TITLE) or _slug(path)
 

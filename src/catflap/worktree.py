@@ -12,7 +12,6 @@ from catflap import git
 from catflap.facts import rows_by_wp
 from catflap.git import View
 from catflap.lanelog import LaneRow, log_path, parse_log
-from catflap.trees import LOG_MAX_BYTES
 from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
 
 SETTLE_S = 0.3
@@ -59,10 +58,24 @@ def read_file(view: View, path: str, *, limit: int = MAX_BYTES) -> Found | None:
 
     A symlink in any part of the path is not followed: what it points to is not this repository's.
     """
-    full = os.path.join(view.worktree, *path.split("/"))
-    folder = os.path.dirname(full)
-    if os.path.realpath(folder) != os.path.join(os.path.realpath(view.worktree), *path.split("/")[:-1]):
-        return None
+    return read_files(view, [path], limit=limit)[path]
+
+
+def read_files(view: View, paths: Iterable[str], *, limit: int = MAX_BYTES) -> dict[str, Found | None]:
+    """As `read_file` for each of ``paths``; whether a folder is reached by a symlink is asked once."""
+    top = os.path.realpath(view.worktree)
+    is_ours: dict[str, bool] = {}
+    found: dict[str, Found | None] = {}
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        full = os.path.join(view.worktree, *folder.split("/"))
+        if folder not in is_ours:
+            is_ours[folder] = os.path.realpath(full) == os.path.join(top, *folder.split("/"))
+        found[path] = _read(os.path.join(full, name), limit) if is_ours[folder] else None
+    return found
+
+
+def _read(full: str, limit: int) -> Found | None:
     try:
         handle = os.open(full, _O_FLAGS)
     except OSError:  # gone, a symlink (ELOOP), not ours to read: as good as not there
@@ -90,6 +103,8 @@ def members(view: View, feature: str) -> list[tuple[WorkPackage, float]]:
 
 def read_log(view: View, feature: str) -> dict[str, tuple[LaneRow, ...]]:
     """The lane log of a feature in the working tree, rows per work package."""
+    from catflap.trees import LOG_MAX_BYTES  # it knows moves and drafts: who reads work packages alone needs neither
+
     found = read_file(view, f"{git.SPECS}/{feature}/{git.LANE_LOG}", limit=LOG_MAX_BYTES)
     return rows_by_wp(parse_log(found.data)) if found is not None else {}
 

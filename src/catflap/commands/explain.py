@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from sqlite3 import Connection
 
-from catflap import git, ledger
+from catflap import ledger
 from catflap.announced import WPAnnounced
-from catflap.config import home
-from catflap.database import is_there, open_database
-from catflap.errors import BadInput, CatflapError, NotInstalled
+from catflap.errors import BadInput, CatflapError
+from catflap.here import project_here
 from catflap.ledger import TRACE_ROWS, Project, TraceRow
+from catflap.pager import paged
 from catflap.terminal import say
 from catflap.workpackage import normalise_wp_id
 
@@ -27,32 +27,25 @@ class UnknownWorkPackage(CatflapError):
     """Nobody has seen a work package of this id in this repository."""
 
 
-def explain(wp: str, *, feature: str | None = None, as_json: bool = False) -> int:
+def explain(wp: str, *, feature: str | None = None, as_json: bool = False, is_paged: bool = True) -> int:
     """0 once the last decisions about the work package are shown, oldest first, for each feature that has such an id.
+
+    On a terminal they go through a pager, unless ``is_paged`` is False.
 
     Raises: NotARepository, NotInstalled, BadInput, UnknownWorkPackage, DatabaseBusy, DatabaseUnusable.
     """
     wp_id = normalise_wp_id(wp)
     if wp_id is None:
         raise BadInput("explain", where=repr(wp), why="it is no work package id", hint="write it like WP01")
-    view = git.locate(".")
-    path = home() / "queue.db"
-    if not is_there(path):
-        raise _not_installed(view)
-    connection = open_database(path)
-    try:
-        project = ledger.find_project(connection, view.common_dir)
-        if project is None:
-            raise _not_installed(view)
+    with project_here("explain") as (connection, project):
         states, decisions = _remembered(connection, project, wp_id)
-    finally:
-        connection.close()
     slugs = sorted({*states, *decisions})
     shown = [slug for slug in slugs if feature in (None, slug)]
     if not shown:
         raise _unknown(wp_id, feature, slugs)
-    for slug in shown:
-        _show(slug, wp_id, states.get(slug), decisions.get(slug, []), as_json=as_json)
+    with paged(is_wanted=is_paged and not as_json):
+        for slug in shown:
+            _show(slug, wp_id, states.get(slug), decisions.get(slug, []), as_json=as_json)
     return 0
 
 
@@ -121,8 +114,3 @@ def _unknown(wp_id: str, feature: str | None, slugs: Sequence[str]) -> UnknownWo
         why = "no such work package was seen in this repository"
         hint = "correct the id, or run `catflap observe` if it is new"
     return UnknownWorkPackage("explain", where=wp_id, why=why, hint=hint)
-
-
-def _not_installed(view: git.View) -> NotInstalled:
-    why, hint = "catflap is not installed here", "run `catflap install` there"
-    return NotInstalled("explain", where=view.worktree, why=why, hint=hint)

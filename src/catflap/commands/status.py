@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catflap import __version__, clock, git, hookfiles, ledger, watchstate
+from catflap import __version__, clock, git, hookfiles, ledger, syncstate, watchstate
+from catflap.bindings import read_bindings, where_to
 from catflap.clock import LamportClock
 from catflap.config import LOCAL_TEAM, home
 from catflap.database import explained, is_there, open_database
@@ -41,6 +42,7 @@ def status(*, as_json: bool = False) -> int:
     found = _Found()
     _look_at_home(folder, found)
     _look_at_queue(folder / "queue.db", found)
+    exchange = _exchange(folder, found)
     lamport = LamportClock.load(folder / "clock.json")
     _look_at_clock(lamport, found)
     value = {
@@ -51,10 +53,7 @@ def status(*, as_json: bool = False) -> int:
         "repositories": found.repositories,
         "watcher": _watcher(folder),
         "queue": found.queue,
-        "connection": "Offline",
-        "last_sync": None,
-        "last_error": None,
-        "team": LOCAL_TEAM,
+        **exchange,
         "problems": found.problems,
     }
     if as_json:
@@ -95,6 +94,36 @@ def _look_at_queue(path: Path, found: _Found) -> None:
     found.queue["oldest"] = iso(rows[0].queued_at) if rows and isinstance(rows[0].queued_at, int) else None
 
 
+def _exchange(folder: Path, found: _Found) -> dict[str, Any]:
+    """How the exchange with the server stands, and in each repository's ``where`` what becomes of its events."""
+    state = syncstate.read_sync_state(folder)
+    value = {
+        "connection": syncstate.connection_of(folder),
+        "last_sync": state.last_sync,
+        "last_error": state.last_error,
+        "team": LOCAL_TEAM,
+        "server": None,
+    }
+    try:
+        session = None
+        if (folder / "credentials").exists():
+            from catflap.auth import load_session  # httpx, 100 ms, which nobody needs before a login
+
+            session = load_session(folder)
+        if session is not None:
+            value.update(team=session.team_slug, server=session.server)
+        bindings = read_bindings(folder)
+    except CatflapError as error:
+        found.problems.append(str(error))
+        return value
+    for one in found.repositories:
+        words, _ = where_to(
+            bindings.get(one["common_dir"]), session.team_slug if session else None, one["slug"], bindings
+        )
+        one["where"] = words
+    return value
+
+
 def _look_at_clock(lamport: LamportClock, found: _Found) -> None:
     why = clock.trouble(lamport.path)
     if why is not None and os.path.isdir(lamport.path.parent):
@@ -113,7 +142,9 @@ def _repository(project: Project, views: Iterable[ViewState]) -> dict[str, Any]:
     folders = dict.fromkeys(git.hooks_dir(one) for one in here) if project.hooks_dir is not None else {}
     return {
         "path": project.path,
+        "common_dir": project.common_dir,
         "slug": project.slug,
+        "where": "wait for a login",
         "is_there": bool(here),
         "installed_at": project.installed_at,
         "hooks": _hooks([Path(folder) for folder in folders]),
@@ -154,6 +185,8 @@ def _lines(value: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "team", value["team"]
     for one in value["repositories"]:
         yield "repository", f"{one['path']}: {_state(one)}"
+        if value["server"] or one["where"] != "wait for a login":
+            yield "its events", f"{one['where']}"
     if not value["repositories"]:
         yield "repository", "none; run `catflap install` in one"
     watcher = value["watcher"]
@@ -168,7 +201,11 @@ def _lines(value: dict[str, Any]) -> Iterable[tuple[str, str]]:
     else:
         oldest = f", the oldest since {queue['oldest']}" if queue["oldest"] else ""
         yield "queue", f"{queue['size']:,} of {queue['capacity']:,} events, {queue['parked']:,} parked{oldest}"
-    yield "connection", f"{value['connection']}, never in touch with a server"
+    since = f"last sync {value['last_sync']}" if value["last_sync"] else "never in touch with a server"
+    server = f", {value['server']}" if value["server"] else ""
+    yield "connection", f"{value['connection']}{server}, {since}"
+    if value["last_error"]:
+        yield "last error", value["last_error"]
 
 
 def _state(repository: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ def uninstall(path: Path, *, purge: bool = False) -> int:
     Without ``purge`` the ledger stays, so that a later install knows what the world was told.
     """
     view = git.locate(str(path))
-    problems = [problem for folder in hook_folders(view) for problem in hookfiles.take_away(folder)]
+    problems = [problem for folder in _folders(view) for problem in hookfiles.take_away(folder)]
     connection = open_database(home() / "queue.db")
     try:
         project = ledger.find_project(connection, view.common_dir)
@@ -34,3 +34,11 @@ def uninstall(path: Path, *, purge: bool = False) -> int:
     what = "is forgotten" if purge else "was not registered" if project is None else "is no longer observed"
     print(f"{view.worktree} {what}; its hooks are as they were before.")
     return 1 if problems else 0
+
+
+def _folders(view: git.View) -> list[Path]:
+    """The hooks folders in effect, and git's own where shims lie that husky's core.hooksPath has put out of effect."""
+    own = Path(view.common_dir) / "hooks"
+    in_effect = hook_folders(view)
+    has_shims = hookfiles.State.OURS in hookfiles.states(own).values()
+    return [*in_effect, own] if has_shims and own not in in_effect else in_effect

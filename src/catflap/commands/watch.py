@@ -9,17 +9,23 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
 
 from catflap import git
 from catflap.clock import LamportClock
 from catflap.config import home
 from catflap.database import open_database
+from catflap.errors import CatflapError
 from catflap.events import Event
 from catflap.git import View
 from catflap.terminal import can_redraw, say
 from catflap.watch import LOCK_WAIT_S, Report, Watcher
 from catflap.watchstate import watch_lock
 from catflap.wording import one_line
+
+if TYPE_CHECKING:
+    from catflap.sync.service import Service
 
 _LOG_BYTES = 1 << 20
 _LOG_FILES = 2
@@ -38,14 +44,15 @@ def watch(paths: Sequence[Path], *, is_polling: bool = False) -> int:
         connection = open_database(folder / "queue.db")
         try:
             clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=LOCK_WAIT_S)
-            watcher = Watcher(connection, clock, report, home=folder, only=only, is_polling=is_polling)
-            _obey_signals(watcher)
-            return watcher.run()
+            with Uplink(folder, report) as uplink:
+                watcher = Watcher(connection, clock, uplink, home=folder, only=only, is_polling=is_polling)
+                _obey_signals(watcher)
+                return watcher.run()
         finally:
             connection.close()
 
 
-def _report(queue_db: Path) -> AbstractContextManager[Report]:
+def _report(queue_db: Path) -> AbstractContextManager[Display]:
     """The live view on a terminal that can show one, lines anywhere else."""
     if not can_redraw():
         return nullcontext(Lines())
@@ -54,7 +61,56 @@ def _report(queue_db: Path) -> AbstractContextManager[Report]:
     return WatchScreen(queue_db)
 
 
-class Lines(Report):
+class Display(Report, Protocol):
+    """Where people see what the watcher does, and how the exchange with the server goes."""
+
+    def connection(self, state: str) -> None:
+        """The connection is called this now."""
+
+
+class Uplink(Report):
+    """Passes the watcher's report on, and to the exchange with the server: there is one once somebody has logged in.
+
+    Before, nothing of it is imported: httpx and websockets are 20 MB, and most watchers have nobody to tell.
+    """
+
+    def __init__(self, folder: Path, display: Display) -> None:
+        self._folder, self._display = folder, display
+        self._service: Service | None = None
+
+    def __enter__(self) -> Uplink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._service is not None:
+            self._service.stop()
+
+    def views(self, views: Sequence[View], polled: Sequence[View]) -> None:
+        self._display.views(views, polled)
+
+    def told(self, events: Sequence[Event]) -> None:
+        self._display.told(events)
+        if self._service is not None:
+            self._service.told()
+
+    def trouble(self, place: str, why: str) -> None:
+        self._display.trouble(place, why)
+
+    def alive(self) -> None:
+        if self._service is None and (self._folder / "credentials").exists():
+            from catflap.sync.service import Service
+
+            try:
+                self._service = Service(self._folder, self._display)
+            except CatflapError as error:  # queue.db is held, or cannot be used: the next heartbeat tries again
+                self._display.trouble("sync", str(error))
+            else:
+                self._service.start()
+
+
+class Lines(Display):
     """A line for everything, for logs and pipes."""
 
     def views(self, views: Sequence[View], polled: Sequence[View]) -> None:
@@ -69,6 +125,12 @@ class Lines(Report):
 
     def trouble(self, place: str, why: str) -> None:
         _line(f"{place}: {why}")
+
+    def connection(self, state: str) -> None:
+        _line(f"connection: {state}")
+
+    def alive(self) -> None:
+        return
 
 
 def _line(text: str) -> None:
