@@ -16,7 +16,7 @@ from ulid import ULID
 from catflap import ledger
 from catflap.announced import HISTORY, LIVE, WPAnnounced
 from catflap.database import open_database
-from catflap.errors import NotInHistory, NotInstalled
+from catflap.errors import KeptLocal, NotInHistory, NotInstalled
 from catflap.events import validate
 from tests.backfilling import STORY, commit, ids, opt_in, preview, retold, shorts, story
 from tests.world import FEATURE, Repo, catflap, events, planned, told
@@ -319,6 +319,17 @@ def test_telling_needs_an_install_and_says_so(tmp_path: Path, home: Path) -> Non
         with pytest.raises(NotInstalled, match=r"run `catflap install` here, or look with --dry-run"):
             retold(repo)
     assert not (home / "clock.json").exists()
+
+
+def test_what_is_kept_local_is_not_queued_from_history_either(tmp_path: Path) -> None:
+    repo = story(tmp_path / "project")
+    opt_in(repo)
+    assert catflap("auth", "bind", "--local", cwd=repo.path).returncode == 0
+    with pytest.raises(KeptLocal, match="it is kept local; show it with --dry-run, or let it go: catflap auth bind"):
+        retold(repo)
+    assert events() == []
+    assert catflap("auth", "bind", "--any", cwd=repo.path).returncode == 0
+    assert shorts(retold(repo)[0]) == STORY
 
 
 def test_install_of_an_earlier_catflap_is_said_to_know_no_heads(tmp_path: Path, home: Path) -> None:

@@ -63,7 +63,23 @@ def test_what_is_queued_is_whole_and_in_the_order_of_telling(repo: Repo, connect
     assert (told.decision.rule, told.decision.commit_sha) == ("commit", repo.head())
 
 
-def test_what_was_sent_is_still_known_by_its_decision(repo: Repo, connection: Connection, home: Path) -> None:
+def test_what_was_sent_is_still_whole_and_in_order(repo: Repo, connection: Connection, home: Path) -> None:
+    repo.write("WP01", "done", feature="002-next", agent="claude")
+    repo.write("WP02", "planned", feature="002-next", depends=["WP01"])
+    repo.commit("next")
+    told = events()
+    send_all(home)
+    repo.lane("doing")
+    found = entries(connection)
+    assert [dict(entry.event) for entry in found] == [*told, *events()]
+    assert all(entry.is_whole for entry in found)
+    assert [entry.state for entry in found] == [State.TOLD] * len(told) + [State.PENDING]
+
+
+def test_what_was_sent_long_ago_is_still_known_by_its_decision(
+    repo: Repo, connection: Connection, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catflap.queue.SENT_ROWS", 0)
     repo.write("WP01", "doing", agent="claude", log=["- 2026-01-01T00:00:00Z – claude – begun"])
     repo.write("WP05", "planned")
     repo.commit("several facts")

@@ -212,11 +212,13 @@ def test_a_socket_that_is_redirected_is_none_and_nobody_else_is_asked(home: Path
 
 def test_no_token_is_in_any_log_whatever_its_level(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(0)
-    with TeamServer(access="top-access", refresh="top-refresh", access_lifetime=1) as server:
-        with running(server, home) as heard:
-            wait_for(lambda: is_connected(heard))
-            emit(home, 1)
-            wait_for(lambda: not queued_ids(home))
+    with (
+        TeamServer(access="top-access", refresh="top-refresh", access_lifetime=1) as server,
+        running(server, home) as heard,
+    ):
+        wait_for(lambda: is_connected(heard))
+        emit(home, 1)
+        wait_for(lambda: not queued_ids(home))
     assert caplog.text
     for secret in ("top-access", "top-refresh", "access-1", "ticket-", PASSWORD):
         assert secret not in caplog.text

@@ -291,8 +291,8 @@ def events(
 ) -> None:
     """Show what was told, oldest first, with the rule and the commit, as this machine remembers it.
 
-    An event that was sent is known by what was recorded of its decision: with --json it is not whole then, and one
-    that another event implied, or a program emitted, is missing.
+    Of events that were sent the newest 10,000 are whole. One that is older, was dropped, or is of a repository that is
+    kept local is known by what was recorded of its decision: with --json it is not whole then.
 
     Example: catflap events --since 3d --json
     """

@@ -18,7 +18,7 @@ from catflap.patience import naps
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 STEPS: Mapping[int, str] = {
     1: """
 ALTER TABLE project ADD COLUMN heads TEXT;
@@ -43,6 +43,14 @@ CREATE TABLE heard (
     node_id TEXT NOT NULL,
     PRIMARY KEY (project_slug, feature_slug, wp_id, event_type)
 ) WITHOUT ROWID;
+""",
+    3: """
+CREATE TABLE sent (
+    id INTEGER PRIMARY KEY,
+    event_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    data TEXT NOT NULL
+);
 """,
 }
 """The SQL that leads from each version to the next. schema.sql, always the newest, leads from 0 to SCHEMA_VERSION."""

@@ -64,6 +64,10 @@ class NotInstalled(CatflapError):
     """`catflap install` was not run in this repository."""
 
 
+class KeptLocal(CatflapError):
+    """The repository is kept local: nothing of it is queued."""
+
+
 class BadInput(CatflapError):
     """An argument that cannot be used."""
 

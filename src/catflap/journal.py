@@ -1,7 +1,7 @@
 """What queue.db still knows of what was told and what was held back: the queue's events beside the trace's decisions.
 
-Reads both tables in one transaction, and writes neither. An event that has left the queue is known by what the trace
-keeps of its decision. One that had none (a program emitted it, or another event implied it) is then known no more.
+Reads the tables in one transaction, and writes none. The newest events that were sent are kept whole. One that is
+older, was dropped, or is of a project kept local is known by what the trace keeps of its decision, if it had one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from catflap.instants import epoch_of
 from catflap.ledger import Project, TraceRow
 from catflap.queue import MAX_RETRIES
 
+_SENT = -1
+"""Stands for the number of refusals of an event that the server has."""
 _TRACE = (
     "SELECT trace.id, project_id, slug, at, feature_slug, wp_id, rule, outcome, fact, before, after, commit_sha, "
     "trace.path, event_id, note FROM trace JOIN project ON project.id = project_id WHERE trace.id > ? ORDER BY trace.id"
 )
-_QUEUE = "SELECT id, event_id, event_type, data, coalesce(retry_count, 0) FROM queue WHERE id > ? ORDER BY id"
+_QUEUE = (
+    "SELECT id, event_id, event_type, data, coalesce(retry_count, 0) FROM queue WHERE id > ?1 "
+    f"UNION ALL SELECT id, event_id, event_type, data, {_SENT} FROM sent WHERE id > ?1 ORDER BY id"
+)
 _LANES = (
     "SELECT feature_slug, wp_id, rule, outcome, CASE fact WHEN 'created' THEN 'planned' ELSE after END, at FROM trace "
     "WHERE project_id = ? AND fact IN ('created', 'status') AND wp_id IS NOT NULL ORDER BY id"
@@ -44,8 +49,8 @@ class State(StrEnum):
 class Entry:
     """One event that was told, or one change that was held back; ``decision`` says why, where that was recorded.
 
-    ``event`` is whole as long as it is queued; after that, and of what was held back, it has the fields that the
-    decision knows.
+    ``event`` is whole while it is queued and, for the newest, after it was sent; else, and of what was held back, it
+    has the fields that the decision knows.
     """
 
     at_s: float
@@ -131,7 +136,7 @@ class Journal:
             is_ours = self._slugs is None or event.get("project_slug") in self._slugs
         if not is_ours:
             return None
-        state = State.PARKED if refusals >= MAX_RETRIES else State.PENDING
+        state = State.TOLD if refusals == _SENT else State.PARKED if refusals >= MAX_RETRIES else State.PENDING
         at_s = _instant(event.get("timestamp"), why)
         entry = Entry(at_s, state, event, is_whole=True, decision=why.row if why is not None else None)
         return (at_s, _ulid_time(event_id), 1, row[0]), entry

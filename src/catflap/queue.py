@@ -41,12 +41,15 @@ __all__ = [
 
 CAPACITY = 10_000
 MAX_RETRIES = 5
+SENT_ROWS = 10_000
+"""How many events `catflap events` can still show whole once they were sent; older ones are forgotten."""
 COUNT_BELOW = 1_000
 """Free places by the ids' span below which the rows are counted: the span is free to ask, but counts gaps too."""
 
 _INSERT = (
     "INSERT INTO queue (event_id, event_type, data, timestamp) VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
 )
+_KEEP = "INSERT OR REPLACE INTO sent (id, event_id, event_type, data) SELECT id, event_id, event_type, data FROM queue"
 _SPAN = "SELECT (SELECT max(id) FROM queue) - (SELECT min(id) FROM queue) + 1"
 _ROWS = "SELECT id, data, timestamp, coalesce(retry_count, 0), event_id, event_type FROM queue"
 _BY_CLOCK = "CASE WHEN json_valid(data) THEN json_extract(data, '$.lamport_clock') END, id"
@@ -108,8 +111,10 @@ def highest_clock_in(path: Path) -> int:
 
 
 def remove(connection: sqlite3.Connection, event_ids: Iterable[str]) -> int:
-    """How many events left the queue, inside the caller's transaction: the server has them."""
+    """How many events left the queue, inside the caller's transaction: the server has them. The newest are kept."""
     ids = json.dumps(list(event_ids))  # one statement takes three quarters of the time of one each
+    connection.execute(f"{_KEEP} WHERE event_id IN (SELECT value FROM json_each(?))", (ids,))
+    connection.execute("DELETE FROM sent WHERE id <= (SELECT max(id) FROM sent) - ?", (SENT_ROWS,))
     return connection.execute("DELETE FROM queue WHERE event_id IN (SELECT value FROM json_each(?))", (ids,)).rowcount
 
 

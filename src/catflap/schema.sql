@@ -14,6 +14,14 @@ CREATE TABLE IF NOT EXISTS queue (
 CREATE INDEX IF NOT EXISTS idx_timestamp ON queue(timestamp);
 CREATE INDEX IF NOT EXISTS idx_retry ON queue(retry_count);
 
+-- The events that left the queue because the server has them, the newest of them: the memory of `catflap events`.
+CREATE TABLE sent (
+    id INTEGER PRIMARY KEY,             -- as it was in queue: the order of telling
+    event_id TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    data TEXT NOT NULL                  -- full JSON event
+);
+
 -- One row: facts about this file as a whole.
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -13,9 +13,9 @@ from catflap.announce import Envelope
 from catflap.announced import HISTORY, LIVE
 from catflap.backfill import Backfill, Outcome, Told, scope_of
 from catflap.clock import LamportClock
-from catflap.config import LOCAL_TEAM, home
+from catflap.config import LOCAL_TEAM, home, is_kept_local
 from catflap.database import is_there, open_database
-from catflap.errors import NotInHistory, NotInstalled
+from catflap.errors import KeptLocal, NotInHistory, NotInstalled
 from catflap.git import View
 from catflap.ledger import Project
 from catflap.queue import highest_clock_in
@@ -39,7 +39,7 @@ def backfill(
 ) -> int:
     """0 once the history is told, or shown with ``dry_run``; what the queue has no room for is told by the next run.
 
-    Raises: NotARepository, NotInstalled, NotInHistory, GitFailed, DatabaseBusy, DatabaseUnusable, ClockBusy,
+    Raises: NotARepository, NotInstalled, KeptLocal, NotInHistory, GitFailed, DatabaseBusy, DatabaseUnusable, ClockBusy,
     ClockUnwritable.
     """
     view = git.locate(".")
@@ -74,6 +74,9 @@ def _tell(
     project = ledger.find_project(connection, view.common_dir)
     if project is None:
         raise _not_installed(view, "catflap is not installed here", "run `catflap install` here")
+    if is_kept_local(home(), view.common_dir):
+        hint = "show it with --dry-run, or let it go: catflap auth bind --any"
+        raise KeptLocal("tell the history", where=f"of {view.worktree}", why="it is kept local", hint=hint)
     if project.heads is None:
         hint = "run `catflap uninstall --purge` and `catflap install`"
         raise _not_installed(view, "an earlier catflap was, and did not note where HEAD stood", hint)
