@@ -43,8 +43,8 @@ Place = Mapping[str, Says]
 """Work package id → what its file says, in one commit or one working tree."""
 
 
-class Twins(Exception):
-    """One place has two files of one work package: which of them speaks is not this model's question."""
+class Unclear(Exception):
+    """What is not this model's question, such as which of two files of one work package speaks. The life ends."""
 
 
 def read_place(lines: Iterable[tuple[str, str]]) -> dict[str, Says]:
@@ -55,7 +55,7 @@ def read_place(lines: Iterable[tuple[str, str]]) -> dict[str, Says]:
         assert match is not None, path
         fields = found.setdefault(match[1], {"path": path, "rows": []})
         if fields["path"] != path:
-            raise Twins(f"{path} and {fields['path']}")
+            raise Unclear(f"{path} and {fields['path']}")
         key, _, value = line.partition(": ")
         if line.startswith("- "):
             fields["rows"].append(line.rpartition(" – ")[2])

@@ -7,6 +7,7 @@ Each step of HEAD is handed on as a Move with the files on all its sides, read b
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -15,9 +16,22 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from tests.git_files import LANES, LINES, TASKS, Place, Says, files_of, read_files, read_place, read_text, render
+from tests.git_files import (
+    LANES,
+    LINES,
+    TASKS,
+    Place,
+    Says,
+    Unclear,
+    files_of,
+    read_files,
+    read_place,
+    read_text,
+    render,
+)
 from tests.git_model import Kind, Move
 
+_SILENT = re.compile(r"checkout:|(rebase|pull[^(:]*) \((?!finish)")
 NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 START_AT = int(time.time()) + 60
 """The date of the first command, epoch seconds; young enough that `git gc` keeps the reflogs."""
@@ -69,6 +83,8 @@ class Hands:
         self.git("main", "remote", "set-url", "origin", folder / "upstream.git")
         self._plain(self.mate, "remote", "set-url", "origin", folder / "upstream.git")
         self.heads = {"main": self.rev("main")}
+        self.moved_at = {"main": START_AT}
+        """When each view's last step was handed on, epoch seconds."""
 
     # -- git, and what it says
 
@@ -149,7 +165,7 @@ class Hands:
             made = self.ask(view, "rev-list", "--reverse", "--first-parent", f"{old}..{new}").split()
             steps = list(zip([old, *made], made, strict=False)) if len(made) > 1 else steps
         moves = [self._move(view, kind, before, after, onto) for before, after in steps]
-        self.heads[view] = new
+        self.heads[view], self.moved_at[view] = new, START_AT + self.seconds
         self.eyes.step(Step(view, tuple(moves), hook))
 
     def returned(self, view: str) -> None:
@@ -163,6 +179,7 @@ class Hands:
 
     def saved(self, view: str, *, hook: str | None = None) -> None:
         """Hand on that files may have changed."""
+        self.moved_at[view] = START_AT + self.seconds
         self.eyes.step(Step(view, (), hook))
 
     def read_all(self) -> None:
@@ -171,7 +188,7 @@ class Hands:
     def added(self, view: str, folder: Path) -> None:
         """A worktree is there, or is elsewhere now."""
         self.places[view] = folder
-        self.heads[view] = self.rev(view)
+        self.heads[view], self.moved_at[view] = self.rev(view), START_AT + self.seconds
         self.eyes.worktree(view)
         self.eyes.step(Step(view, (), "post-checkout"))
 
@@ -195,7 +212,31 @@ class Hands:
             onto = onto or new
             others = [onto, self.ask(view, "merge-base", old, onto)]
         before, after, *sides = self.place(old, new, *others)
-        return Move(kind, before, after, tuple(sides), at=self.seconds)
+        fresh = self._fresh(view, new) if kind in (Kind.FORWARD, Kind.MERGE, Kind.RESET, Kind.REBASE) else frozenset()
+        return Move(kind, before, after, tuple(sides), at=self.seconds, fresh=fresh)
+
+    def _fresh(self, view: str, new: str) -> frozenset[str]:
+        """The work packages that commits on the way to ``new`` touch which no worktree came to before."""
+        lines = [line for name in self.places for line in self._journal(name)]
+        found = []
+        for known in (lines, [line for line in lines if line[0] != line[1]]):
+            heads = [f"^{oid}" for _, oid in known]
+            args = ("log", "--ignore-missing", "--format=", "--name-only", "--no-renames", "--stdin", "--", TASKS)
+            asked = "\n".join([new, f"^{self.heads[view]}", *heads])
+            done = subprocess.run(
+                ["git", *args], cwd=self.places[view], input=asked, capture_output=True, text=True, check=True
+            )
+            found.append(frozenset(Path(name).name[:4] for name in done.stdout.split()))
+        if found[0] != found[1]:
+            raise Unclear("whether a stash or the like, not read yet, has made a commit known")
+        return found[0]
+
+    def _journal(self, view: str) -> list[tuple[str, str]]:
+        """(old, new) of what HEAD did in a worktree before this step, but for switches and inner steps of rebases."""
+        path = self.ask(view, "rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD")
+        lines = (line.partition("\t") for line in Path(path).read_text("utf-8").splitlines())
+        entries = [(head.split(), message) for head, _, message in lines if not _SILENT.match(message)]
+        return [(words[0], words[1]) for words, _ in entries if int(words[-2]) <= self.moved_at.get(view, 0)]
 
     # -- what a hand writes
 

@@ -42,6 +42,8 @@ class Move:
     new: Place
     others: tuple[Place, ...] = ()
     at: int = 0
+    fresh: frozenset[str] = frozenset()
+    """The work packages that commits touch which no worktree had before; what others bring moves the ledger only so."""
 
 
 Event = tuple[str, str, str | None, str | None]
@@ -148,6 +150,9 @@ class World:
                 view.seen[wp] = kept.get(wp, part.get(wp))
             elif view.base.get(wp) != new.get(wp) and not _is_left(view.seen.get(wp), here.get(wp), [new.get(wp)]):
                 view.seen.pop(wp, None)
+            if self.speaker.get(wp) == name and any(move.kind in (Kind.SWITCH, Kind.REBASE) for move in moves):
+                says = new.get(wp)  # a rebase of another branch starts from there, without a move of its own
+                self.speaker[wp] = name if says is not None and says.lane == self.told[wp, "status"] else None
         view.base = new
         return events
 
@@ -161,7 +166,8 @@ class World:
             self.speaker[wp] = None if self.speaker.get(wp) == name else self.speaker.get(wp)
             return [], None
         if saved is None or here is None or new is None:
-            return self._judge(name, wp, olds, new, _HAND[move.kind]), None
+            is_news = move.kind in (Kind.COMMIT, Kind.PICK) or wp in move.fresh
+            return self._judge(name, wp, olds, new, _HAND[move.kind], is_news), None
         # A look has seen the file saved: what it has told is no news, and what the file still says was left out.
         known = Says(
             new.path,
@@ -172,14 +178,16 @@ class World:
         )
         return self._judge(name, wp, [saved], known, _by_commit), known if known != new else None
 
-    def _judge(self, name: str, wp: str, olds: list[Says | None], new: Says | None, hand: Any) -> list[Event]:
+    def _judge(
+        self, name: str, wp: str, olds: list[Says | None], new: Says | None, hand: Any, is_news: bool = True
+    ) -> list[Event]:
         if new is None:
             self.speaker[wp] = None
             return []
         events: list[Event] = []
         for fact in ("status", "agent"):
             values = [_value(old, fact) for old in olds]
-            events += self._state(name, wp, fact, values, _value(new, fact), hand)
+            events += self._state(name, wp, fact, values, _value(new, fact), hand, is_news)
         sides = olds[:2] if hand is _by_onto else olds
         for row in new.rows if hand is not None else ():
             if (wp, row) not in self.rows and not any(row in _rows(old) for old in sides):
@@ -190,8 +198,12 @@ class World:
         self.rows |= {(wp, row) for row in new.rows}
         return events
 
-    def _state(self, name: str, wp: str, fact: str, olds: list[str | None], new: str | None, hand: Any) -> list[Event]:
-        """Of a status or an agent: told, or followed silently when the file said before what was announced."""
+    def _state(
+        self, name: str, wp: str, fact: str, olds: list[str | None], new: str | None, hand: Any, is_news: bool
+    ) -> list[Event]:
+        """Of a status or an agent: told, or, where others' commits are news here, followed silently when the file said
+        before what was announced.
+        """
         told, old = self.told[wp, fact], olds[0]
         if new is None or new == told:
             return []
@@ -205,7 +217,7 @@ class World:
                 self.speaker[wp] = name
             return [(wp, fact, told if fact == "status" else None, new)]
         if new != old:
-            if told == old:
+            if told == old and is_news:
                 self.told[wp, fact] = new
             if fact == "status" and (told == old or self.speaker.get(wp) == name):
                 self.speaker[wp] = None

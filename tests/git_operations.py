@@ -105,6 +105,8 @@ def amend(hands: Hands, view: str, dice: Random) -> None:
         hands.git(view, "reset", "-q", "HEAD~1", "--", TASKS)
     args = () if way == "unstage" else ("-a",)
     made(hands, view, Kind.COMMIT, "commit", "-q", *args, "--amend", "-m", way, hook="post-commit")
+    if way == "unstage":
+        hands.git(view, "reset", "-q")  # where nothing was left to commit
 
 
 # -- branches
@@ -180,7 +182,7 @@ def conclude(hands: Hands, view: str, dice: Random, kind: Kind, command: str) ->
         if not is_resolved or not made(hands, view, kind, *go_on, hook="post-commit"):
             if kind is Kind.MERGE:
                 break
-            made(hands, view, kind, command, "--skip", hook=None)
+            made(hands, view, kind, command, "--skip", hook="post-commit")
     made(hands, view, Kind.RESET, command, "--abort", hook=None)
 
 

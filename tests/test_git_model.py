@@ -47,7 +47,7 @@ from catflap.database import open_database
 from catflap.observe import Outcome
 from catflap.saves import observe_view
 from tests import git_upheavals
-from tests.git_files import WPS, Says, Twins, render
+from tests.git_files import WPS, Says, Unclear, render
 from tests.git_hands import Hands, Step
 from tests.git_model import Event, View, World
 from tests.git_operations import OFTEN, OPERATIONS
@@ -111,7 +111,7 @@ class Life(RuleBasedStateMachine):
         self.hands.transcript.append(f"-- {operation}{'' if self.is_awake else ', unseen'}")
         try:
             OPERATIONS[operation](self.hands, view, dice)
-        except Twins:
+        except Unclear:
             self.is_over = True
             return
         except Exception as error:
@@ -162,6 +162,7 @@ class Life(RuleBasedStateMachine):
     def worktree(self, view: str) -> None:
         if view not in self.hands.places:
             del self.views[view], self.world.views[view]
+            self.world.speaker = {wp: name for wp, name in self.world.speaker.items() if name != view}
             return
         self.views[view] = git.locate(str(self.hands.places[view]))
         if view not in self.world.views:
