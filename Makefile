@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+# One more than there are processors: many tests wait, for files to settle and for what must not come.
+JOBS   ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: demo test test-long lint format bench picture man lock clean
 .DEFAULT_GOAL := test
@@ -21,12 +23,12 @@ demo: $(STAMP)
 	$(BIN)/catflap demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n $(JOBS)
 
 # Every test that has a longer form, at full length: bursts, random lives, thousands of git operations, kills, Spec Kitty
 # itself from PyPI.
 test-long: $(STAMP)
-	CATFLAP_TEST_LONG=1 $(BIN)/python -m pytest -n auto $$(grep -l CATFLAP_TEST_LONG tests/test_*.py)
+	CATFLAP_TEST_LONG=1 $(BIN)/python -m pytest -n $(JOBS) $$(grep -l CATFLAP_TEST_LONG tests/test_*.py)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
