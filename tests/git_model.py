@@ -122,6 +122,7 @@ class World:
         events: list[Event] = []
         part: dict[str, Says | None] = {}  # of what was left out of a commit in part, what is known of the file
         touched: set[str] = set()
+        was_reset: set[str] = set()
         for index, move in enumerate(moves):
             for wp in self.known:
                 if move.old.get(wp) == move.new.get(wp):
@@ -129,6 +130,7 @@ class World:
                 if move.kind is Kind.RESET and _comes_back(
                     [move.old.get(wp), view.seen.get(wp, move.old.get(wp))], wp, moves[index + 1 :]
                 ):
+                    was_reset.add(wp)
                     self.rows |= {(wp, row) for row in _rows(move.new.get(wp))}
                     continue  # nobody saw it gone
                 before = self.copy()
@@ -142,12 +144,14 @@ class World:
                     kept[wp] = view.saw(wp)
                 else:
                     events += found
-                if move.kind is not Kind.RESET:  # which may leave the file as it was seen
-                    touched.add(wp)
+                # A reset may leave the file as it was seen, or throw away what was saved: the next look tells.
+                (was_reset if move.kind is Kind.RESET else touched).add(wp)
         new = moves[-1].new
         for wp in self.known:
             if wp in kept or part.get(wp) is not None:
                 view.seen[wp] = kept.get(wp, part.get(wp))
+            elif wp in was_reset - touched:
+                pass
             elif view.base.get(wp) != new.get(wp) and not _is_left(view.seen.get(wp), here.get(wp), [new.get(wp)]):
                 view.seen.pop(wp, None)
             if self.speaker.get(wp) == name and any(move.kind in (Kind.SWITCH, Kind.REBASE) for move in moves):

@@ -45,7 +45,7 @@ def some_commit(hands: Hands, view: str, dice: Random) -> str:
     other = hands.other(view, dice)
     moving = hands.ask(view, "rev-list", "-n", "8", "--diff-filter=AD", other, "--", TASKS).split()
     found = hands.ask(view, "rev-list", "--no-merges", "-n", "8", other).split()
-    return dice.choice([commit for commit in found if commit not in moving] or found)
+    return dice.choice([commit for commit in found if commit not in moving] or found or ["HEAD"])
 
 
 # -- edits and commits

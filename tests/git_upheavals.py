@@ -160,7 +160,8 @@ def pull(hands: Hands, view: str, dice: Random) -> None:
     start = hands.heads[view]
     done = hands.git(view, "pull", "-q", "--no-edit", way, "origin", "main")
     target = hands.rev(view, "FETCH_HEAD")
-    if way != "--rebase":
+    is_forward = hands.rev(view) == target and hands.ask(view, "merge-base", start, target) == start
+    if way != "--rebase" or is_forward:
         if done.returncode == 0:
             hands.moved(view, Kind.MERGE, hook="post-merge")
         elif hands.is_under_way(view):

@@ -204,3 +204,28 @@ def test_a_reflog_that_expired_is_read_on_from_where_it_starts_again(repo: Repo)
     assert look(repo, files=False) == ["planned>doing", "doing>for_review", "for_review>done"]
     repo.lane("planned")
     assert look(repo, files=False)[3:] == ["done>planned"]
+
+
+def test_a_save_that_a_hard_reset_throws_away_is_taken_back_though_the_reset_brings_a_new_file(
+    tmp_path: Path, repo: Repo
+) -> None:
+    mate = Repo(tmp_path / "mate")
+    repo.git("clone", "-q", repo.path, mate.path)
+    mate.write(log=["- 2026-02-03T12:00:00Z – bob – a question"])
+    mate.commit("the mate's word")
+    repo.write(lane="done")
+    assert look(repo) == ["planned>done"]
+    repo.git("fetch", "-q", mate.path, "main")
+    repo.git("reset", "-q", "--hard", "FETCH_HEAD")
+    assert look(repo) == ["planned>done", "done>planned"]
+
+
+def test_a_save_is_told_after_the_reflog_was_written_anew(tmp_path: Path, repo: Repo) -> None:
+    agent = agent_of(repo, tmp_path)
+    agent.lane("doing")
+    assert look(agent) == ["planned>doing"]
+    size = Path(git.locate(str(agent.path)).git_dir, "logs", "HEAD").stat().st_size
+    agent.git("reflog", "expire", "--expire=never", "--all")
+    assert Path(git.locate(str(agent.path)).git_dir, "logs", "HEAD").stat().st_size != size
+    agent.write(lane="for_review")
+    assert look(agent) == ["planned>doing", "doing>for_review"]

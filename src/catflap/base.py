@@ -6,7 +6,7 @@ that were there at the install, and what a commit left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +45,7 @@ class Base:
 
     def facts(self, key: Key, paths: Iterable[str]) -> Facts:
         """One work package as we last saw it, in the files at ``paths``, or where it was moved and not committed."""
-        moved = [path for path, row in self.rows.items() if row.facts is not None and _key_in(path, row) == key]
+        moved = [path for path, row in self.rows.items() if _key_in(path, row) == key]
         wps = [wp for path in dict.fromkeys((*paths, *moved)) if (wp := self.wp(path)) is not None]
         return place(wps, {key[0]: self.log(key[0])}).get(key, NOTHING)
 
@@ -100,18 +100,25 @@ class Base:
         return replace(change, olds=(saved,), new=replace(change.new, wp=wp))
 
     def after_moves(
-        self, head: str, left_out: Iterable[WPChange], in_part: Iterable[WPChange] = ()
+        self, head: str, left_out: Iterable[WPChange], *, in_part: Iterable[WPChange], was_reset: Collection[Key]
     ) -> dict[str, BaseRow | None]:
         """What changes in the rows when the view's HEAD goes to ``head``: None removes a row.
 
         A file that the moves touched is as the new commit has it, unless nobody touched it; one that was left out stays
-        as we last saw it, and one of which a part was left out is as ``in_part`` says.
+        as we last saw it, and one of which a part was left out is as ``in_part`` says. What a reset alone touched, the
+        keys ``was_reset``, stays as we saw it saved: the next look tells whether the reset threw that away.
         """
         changes: dict[str, BaseRow | None] = {}
         new = self._reader.tree(head)
         if self.rows and self.tree is not None and new is not None and new != self.tree:
             touched = {diff.path for diff in git.diff_trees(self._view.git_dir, [(self.tree, new)])[0]}
-            changes.update({path: None for path in self.rows if path in touched and not self._still_says(path, new)})
+            changes.update(
+                {
+                    path: None
+                    for path, row in self.rows.items()
+                    if path in touched and not self._still_says(path, new) and _key_in(path, row) not in was_reset
+                }
+            )
         changes.update({change.new.wp.path: wp_row(change.new.wp) for change in in_part if change.new.wp is not None})
         for change in left_out:
             log = f"{git.SPECS}/{change.key[0]}/{git.LANE_LOG}"
@@ -132,8 +139,10 @@ class Base:
 
 
 def _key_in(path: str, row: BaseRow) -> Key | None:
-    """Of a row of a work package file its key; None for a lane log's."""
-    return (row.facts["feature"], row.facts["wp_id"]) if wp_path(path) is not None else None
+    """Of a row of a work package file that is there its key; None for a lane log's."""
+    if row.facts is None or wp_path(path) is None:
+        return None
+    return (row.facts["feature"], row.facts["wp_id"])
 
 
 def paths_of(change: WPChange) -> list[str]:

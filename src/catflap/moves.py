@@ -84,7 +84,7 @@ def parse_reflog(text: bytes, start: int) -> list[Entry]:
         if not raw.endswith(b"\n"):
             break
         end += len(raw)
-        line = raw.decode("utf-8", "replace").rstrip("\n")
+        line = line_of(raw)
         head, _, message = line.partition("\t")
         oids = head.split(" ", 2)
         stamp = head.rsplit(" ", 2)
@@ -93,6 +93,11 @@ def parse_reflog(text: bytes, start: int) -> list[Entry]:
         at = int(stamp[1]) if stamp[1].isdigit() else 0
         entries.append(Entry(old=oids[0], new=oids[1], at=at, message=message, line=line, end=end))
     return entries
+
+
+def line_of(raw: bytes) -> str:
+    """The line of a reflog by which it is known again: git ends one without a message with a tab, or does not."""
+    return raw.decode("utf-8", "replace").rstrip("\n").rstrip("\t")
 
 
 _MESSAGE = re.compile(r"(?P<action>[^:(]*)(?:\((?P<step>[^)]*)\))?:? ?(?P<rest>.*)", re.DOTALL)

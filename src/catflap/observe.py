@@ -151,6 +151,7 @@ def _write_moves(
     left_out: list[WPChange] = []
     in_part: dict[Key, WPChange] = {}
     moved: set[Key] = set()
+    was_reset: set[Key] = set()
     every = _mark_restored(gathered.steps, gathered.changes, base)
     for index, (step, changes) in enumerate(zip(gathered.steps, every, strict=True)):
         if step is None or not changes:
@@ -165,8 +166,10 @@ def _write_moves(
             seen = [one if one.key in moved else base.since_saved(one, final_tree) for one in kept]
             in_part |= {one.key: one for one, whole in zip(seen, kept, strict=True) if one.new != whole.new}
             kept = seen
-        if step.move.rule is not Rule.ONTO or step.move.is_rebase:  # a reset may leave files as they were seen
+        if step.move.rule is not Rule.ONTO or step.move.is_rebase:
             moved |= {change.key for change in changes}
+        else:  # a reset may leave files as they were seen, or throw away what was saved there: a look tells
+            was_reset |= {change.key for change in changes}
         inference = infer(context, kept, told)
         if len(inference.drafts) > free:
             outcome.waiting = len(inference.drafts)
@@ -183,7 +186,8 @@ def _write_moves(
         # What looks left out may be what a checkout that is under way has put there: look when HEAD has moved.
         return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     outcome.told = record(connection, clock, project, judged, told, branch=branch_of(cursor.ref))
-    _write_view(connection, project, view, cursor, base.after_moves(cursor.head, left_out, in_part.values()), rows)
+    changed = base.after_moves(cursor.head, left_out, in_part=in_part.values(), was_reset=was_reset - moved)
+    _write_view(connection, project, view, cursor, changed, rows)
     outcome.is_quiet = not outcome.waiting and cursor.rebase is None
     return outcome
 

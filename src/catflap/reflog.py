@@ -23,6 +23,7 @@ from catflap.moves import (
     fold,
     fold_over,
     is_zero,
+    line_of,
     parse_reflog,
     rebase_step,
 )
@@ -112,11 +113,11 @@ def is_rebasing(view: git.View) -> bool:
 
 def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) -> Reading:
     """The moves of this view since ``cursor``; ``hook``: the name and arguments of the hook that runs."""
-    entries, is_continued = _new_entries(view, cursor)
+    entries, is_continued, here = _new_entries(view, cursor)
     moves, rebase = fold(entries, cursor.rebase)
     if rebase is not None and _is_over(view, hook, rebase):
         # git writes the finish before its state directory goes: it may have come since we read.
-        entries, is_continued = _new_entries(view, cursor)
+        entries, is_continued, here = _new_entries(view, cursor)
         moves, rebase = fold(entries, cursor.rebase)
     if not is_continued:
         return _read_another(view, cursor, hook)
@@ -129,11 +130,11 @@ def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) ->
         rebase = None
     last = entries[-1] if entries else None
     end = replace(
-        cursor,
+        here,
         head=moves[-1].new if moves else cursor.head,
-        offset=last.end if last else cursor.offset,
+        offset=last.end if last else here.offset,
         last=last.line if last else cursor.last,
-        first=cursor.first or (entries[0].line if entries else ""),
+        first=here.first or (entries[0].line if entries else ""),
         ref=_ref(view),
         rebase=rebase,
     )
@@ -205,15 +206,20 @@ def branch_entries(view: git.View, ref: str) -> list[Entry]:
     return parse_reflog(_tail(path, _READ_BACK), 0)
 
 
-def _new_entries(view: git.View, cursor: Cursor) -> tuple[list[Entry], bool]:
-    """The entries after the cursor, and whether the reflog is the one that the cursor knows."""
+def _new_entries(view: git.View, cursor: Cursor) -> tuple[list[Entry], bool, Cursor]:
+    """The entries after the cursor; whether the reflog is the one that the cursor knows; and the cursor as the file has
+    it now: `git gc` writes a reflog anew, without its oldest entries.
+    """
     path = _path(view)
-    if not os.path.exists(path):
-        entries = _entries(view, 0)
-        return _after_line(entries, cursor)
-    if cursor.offset and _line_before(path, cursor.offset) == cursor.last and _first_line(path) == cursor.first:
-        return _entries(view, cursor.offset), True
-    return _after_line(_entries(view, 0), cursor)
+    has_file = cursor.offset and os.path.exists(path)
+    if has_file and _line_before(path, cursor.offset) == cursor.last and _first_line(path) == cursor.first:
+        return _entries(view, cursor.offset), True, cursor
+    every = _entries(view, 0)
+    entries, is_continued = _after_line(every, cursor)
+    if is_continued and every:
+        read = every[: len(every) - len(entries)]
+        cursor = replace(cursor, offset=read[-1].end if read else 0, first=every[0].line)
+    return entries, is_continued, cursor
 
 
 def _after_line(entries: list[Entry], cursor: Cursor) -> tuple[list[Entry], bool]:
@@ -286,12 +292,12 @@ def _line_before(path: str, offset: int) -> str:
         text = file.read(offset - start)
     if len(text) != offset - start or not text.endswith(b"\n"):
         return ""
-    return text[:-1].rpartition(b"\n")[2].decode("utf-8", "replace")
+    return line_of(text[:-1].rpartition(b"\n")[2])
 
 
 def _first_line(path: str) -> str:
     with open(path, "rb") as file:
-        return file.readline().decode("utf-8", "replace").rstrip("\n")
+        return line_of(file.readline())
 
 
 def _tail(path: str, size_bytes: int) -> bytes:
