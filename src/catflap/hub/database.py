@@ -222,7 +222,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) == SCHEMA_VERSION and _application_id(connection) == APPLICATION_ID:
+    if _is_ours(connection):
         return
     _refuse_strangers(connection, path)
     if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
@@ -241,8 +241,13 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return _version(connection) == SCHEMA_VERSION and _application_id(connection) == APPLICATION_ID
+
+
 def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    is_used = _version(connection) or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if is_used and not _is_ours(connection):  # asked last: another process may just have made it ours
         raise _unusable(path, "it is the database of another program, or of a newer catflap")
 
 
