@@ -152,7 +152,9 @@ class World:
                 view.seen[wp] = kept.get(wp, part.get(wp))
             elif wp in was_reset - touched:
                 pass
-            elif view.base.get(wp) != new.get(wp) and not _is_left(view.seen.get(wp), here.get(wp), [new.get(wp)]):
+            elif (wp in touched or view.base.get(wp) != new.get(wp)) and not _is_left(
+                view.seen.get(wp), here.get(wp), [new.get(wp)]
+            ):
                 view.seen.pop(wp, None)
             if self.speaker.get(wp) == name and any(move.kind in (Kind.SWITCH, Kind.REBASE) for move in moves):
                 says = new.get(wp)  # a rebase of another branch starts from there, without a move of its own

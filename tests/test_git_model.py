@@ -141,7 +141,9 @@ class Life(RuleBasedStateMachine):
         if self.way != "hooks":
             pending += step.moves
             if step.hook and self.is_awake and self.way != "looks":
-                self.tell(self.world.read(step.view, self.here()), self.moves(step.view, step.hook))
+                flag = "1" if step.moves else "0"
+                args = {"post-checkout": ("", "", flag), "post-rewrite": ("rebase",)}.get(step.hook, ())
+                self.tell(self.world.read(step.view, self.here()), self.moves(step.view, (step.hook, *args)))
         elif step.hook and self.is_awake:
             expected = [] if step.moves else self.world.read(step.view, self.here())
             for move in step.moves:
@@ -178,10 +180,9 @@ class Life(RuleBasedStateMachine):
             outcome = observe_view(self.connection, self.clock, view, home=str(self.home), now_s=now_s)
             self.tell(expected, None if is_busy else outcome)
 
-    def moves(self, view: str, hook: str | None = None) -> Outcome | None:
+    def moves(self, view: str, hook: tuple[str, ...] = ()) -> Outcome | None:
         self.let_settle()
-        hooks = (hook, "rebase") if hook == "post-rewrite" else (hook,) if hook else ()
-        return observe_moves(self.connection, self.clock, self.views[view], hook=hooks)
+        return observe_moves(self.connection, self.clock, self.views[view], hook=hook)
 
     def let_settle(self) -> None:
         """Date every index and reflog back, as if a while had gone by since git wrote them."""

@@ -27,7 +27,7 @@ def repo(tmp_path: Path) -> Repo:
     return made
 
 
-def look(*repos: Repo, files: bool = True) -> list[str]:
+def look(*repos: Repo, files: bool = True, hook: tuple[str, ...] = ()) -> list[str]:
     """Look at each checkout as the watcher does once all is settled, or at its HEAD alone; all that was told so far."""
     home = Path(os.environ["SPEC_KITTY_HOME"])
     with closing(open_database(home / "queue.db")) as connection:
@@ -39,7 +39,7 @@ def look(*repos: Repo, files: bool = True) -> list[str]:
             if files:
                 outcome = observe_view(connection, clock, view, home=str(home), now_s=time.time() + 60)
             else:
-                outcome = observe_moves(connection, clock, view)
+                outcome = observe_moves(connection, clock, view, hook=hook)
             assert outcome is not None
             assert outcome.unsettled_s == 0
     return told(statuses_only=False)
@@ -121,6 +121,16 @@ def test_commits_after_a_detached_rebase_are_told_one_by_one(repo: Repo) -> None
     repo.lane("doing")
     repo.lane("for_review")
     assert look(repo) == ["planned>doing", "doing>for_review"]
+
+
+def test_a_checkout_of_files_is_no_start_of_a_rebase(repo: Repo) -> None:
+    repo.lane("doing")
+    repo.git("branch", "topic")
+    assert look(repo) == ["planned>doing"]
+    repo.git("checkout", "-q", "--detach")
+    repo.git("rebase", "-q", "-i", "HEAD~1", env={"GIT_SEQUENCE_EDITOR": "sed -i -e '1s/^pick/drop/'"})
+    assert look(repo, files=False, hook=("post-checkout", "a", "b", "1")) == ["planned>doing"]
+    assert look(repo, files=False, hook=("post-checkout", "a", "b", "0")) == ["planned>doing", "doing>planned"]
 
 
 def test_a_rebase_of_another_branch_onto_here_is_read(repo: Repo) -> None:
@@ -229,3 +239,13 @@ def test_a_save_is_told_after_the_reflog_was_written_anew(tmp_path: Path, repo: 
     assert Path(git.locate(str(agent.path)).git_dir, "logs", "HEAD").stat().st_size != size
     agent.write(lane="for_review")
     assert look(agent) == ["planned>doing", "doing>for_review"]
+
+
+def test_a_save_that_was_committed_and_left_behind_by_a_switch_is_not_told_again(repo: Repo) -> None:
+    repo.git("branch", "topic")
+    repo.write(lane="doing")
+    assert look(repo) == ["planned>doing"]
+    repo.commit("what was told")
+    repo.git("switch", "-q", "topic")
+    assert "planned" in repo.wp().read_text("utf-8")
+    assert look(repo) == ["planned>doing"]

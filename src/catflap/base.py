@@ -100,25 +100,31 @@ class Base:
         return replace(change, olds=(saved,), new=replace(change.new, wp=wp))
 
     def after_moves(
-        self, head: str, left_out: Iterable[WPChange], *, in_part: Iterable[WPChange], was_reset: Collection[Key]
+        self,
+        head: str,
+        left_out: Iterable[WPChange],
+        *,
+        in_part: Iterable[WPChange],
+        moved: Collection[Key],
+        was_reset: Collection[Key],
     ) -> dict[str, BaseRow | None]:
         """What changes in the rows when the view's HEAD goes to ``head``: None removes a row.
 
-        A file that the moves touched is as the new commit has it, unless nobody touched it; one that was left out stays
-        as we last saw it, and one of which a part was left out is as ``in_part`` says. What a reset alone touched, the
-        keys ``was_reset``, stays as we saw it saved: the next look tells whether the reset threw that away.
+        A file that the moves touched (``moved``: though HEAD has it as before in the end) is as the new commit has it,
+        unless nobody touched it; one that was left out stays as we last saw it, and one of which a part was left out
+        is as ``in_part`` says. What a reset alone touched, the keys ``was_reset``, stays as we saw it saved: the next
+        look tells whether the reset threw that away.
         """
         changes: dict[str, BaseRow | None] = {}
         new = self._reader.tree(head)
-        if self.rows and self.tree is not None and new is not None and new != self.tree:
-            touched = {diff.path for diff in git.diff_trees(self._view.git_dir, [(self.tree, new)])[0]}
-            changes.update(
-                {
-                    path: None
-                    for path, row in self.rows.items()
-                    if path in touched and not self._still_says(path, new) and _key_in(path, row) not in was_reset
-                }
-            )
+        if self.rows and self.tree is not None and new is not None:
+            pairs = [(self.tree, new)] if new != self.tree else []
+            touched = {diff.path for diffs in git.diff_trees(self._view.git_dir, pairs) for diff in diffs}
+            for path, row in self.rows.items():
+                key = _key_in(path, row)
+                is_touched = (path in touched or key in moved) and key not in was_reset
+                if is_touched and not self._still_says(path, new):
+                    changes[path] = None
         changes.update({change.new.wp.path: wp_row(change.new.wp) for change in in_part if change.new.wp is not None})
         for change in left_out:
             log = f"{git.SPECS}/{change.key[0]}/{git.LANE_LOG}"

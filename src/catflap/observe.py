@@ -186,7 +186,9 @@ def _write_moves(
         # What looks left out may be what a checkout that is under way has put there: look when HEAD has moved.
         return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     outcome.told = record(connection, clock, project, judged, told, branch=branch_of(cursor.ref))
-    changed = base.after_moves(cursor.head, left_out, in_part=in_part.values(), was_reset=was_reset - moved)
+    changed = base.after_moves(
+        cursor.head, left_out, in_part=in_part.values(), moved=moved, was_reset=was_reset - moved
+    )
     _write_view(connection, project, view, cursor, changed, rows)
     outcome.is_quiet = not outcome.waiting and cursor.rebase is None
     return outcome

@@ -150,11 +150,13 @@ def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) ->
 
 def _is_over(view: git.View, hook: tuple[str, ...], rebase: OpenRebase) -> bool:
     """Whether a rebase without a finish entry is over: a detached one writes none, and with --apply post-rewrite runs
-    before it is written. In post-checkout the state directory of --apply does not exist yet.
+    before it is written. In the post-checkout of its start the state directory of --apply does not exist yet; one with
+    the flag 0 is of files.
     """
     if hook[:2] == ("post-rewrite", "rebase"):
         return True
-    return hook[:1] != ("post-checkout",) and not is_rebasing(view) and not _is_starting(view, rebase)
+    is_start = hook[:1] == ("post-checkout",) and hook[-1:] != ("0",)
+    return not is_start and not is_rebasing(view) and not _is_starting(view, rebase)
 
 
 def _is_starting(view: git.View, rebase: OpenRebase) -> bool:
