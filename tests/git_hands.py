@@ -11,11 +11,10 @@ import re
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
+from tests.git_eyes import Eyes, Step
 from tests.git_files import (
     LANES,
     LINES,
@@ -35,31 +34,6 @@ _SILENT = re.compile(r"checkout:|(rebase|pull[^(:]*) \((?!finish)")
 NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 START_AT = int(time.time()) + 60
 """The date of the first command, epoch seconds; young enough that `git gc` keeps the reflogs."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a git command did to a view: its moves, and the hook that git ran for them at the end, if any."""
-
-    view: str
-    moves: tuple[Move, ...]
-    hook: str | None
-
-
-class Eyes(Protocol):
-    """Whoever looks at what hands did."""
-
-    def step(self, step: Step) -> None:
-        """A command has ended."""
-
-    def read_all(self) -> None:
-        """Everything that HEADs did must have been read before what comes now."""
-
-    def look_everywhere(self) -> None:
-        """Look at HEAD and the files of every worktree."""
-
-    def worktree(self, view: str) -> None:
-        """A worktree has come, has moved, or is about to go."""
 
 
 class Hands:

@@ -47,8 +47,9 @@ from catflap.database import open_database
 from catflap.observe import Outcome
 from catflap.saves import observe_view
 from tests import git_upheavals
+from tests.git_eyes import Step
 from tests.git_files import WPS, Says, Unclear, render
-from tests.git_hands import Hands, Step
+from tests.git_hands import Hands
 from tests.git_model import Event, View, World
 from tests.git_operations import OFTEN, OPERATIONS
 from tests.lives import has_read
