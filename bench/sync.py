@@ -148,8 +148,8 @@ def url(port: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.sync", description=__doc__)
-    parser.add_argument("--events", type=int, default=4000, help="per contender and round (at most 10,000)")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--events", type=int, default=10_000, help="per contender and round (at most 10,000)")
+    parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)

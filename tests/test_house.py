@@ -64,7 +64,7 @@ def test_only_git_py_runs_git() -> None:
 
 def test_the_table_of_rooms_names_every_file_once() -> None:
     there = {path.stem for path in SOURCE.glob("*.py")} - {"__init__", "__main__"}
-    assert set(rooms()) == there | {"commands/", "demo/", "hub/", "sync/", "schema.sql"}
+    assert set(rooms()) == there | {"commandline/", "commands/", "demo/", "hub/", "sync/", "schema.sql"}
 
 
 def test_arrows_point_down() -> None:

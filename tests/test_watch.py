@@ -220,6 +220,7 @@ def test_a_watcher_that_died_is_missed_by_every_command(repo: Repo, watch: Watch
     for verb in (["status"], ["queue", "list"]):
         assert "catflap: the watcher does not run since " in catflap(*verb).stderr
     assert "the watcher does not run" in catflap("observe", repo.path).stderr
+    assert "the watcher does not run" in catflap("check", repo.wp(), cwd=repo.path).stderr
 
 
 def test_sighup_reads_the_registry_anew(watch: Watch) -> None:

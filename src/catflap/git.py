@@ -84,7 +84,8 @@ def ask(cwd: str, *args: str, ok: Sequence[int] = (0,), index: str | None = None
         )
     if done.returncode not in ok:
         why = _last_words(done.stderr, done.returncode)
-        raise GitFailed(f"run git {args[0]}", where=f"in {cwd}", why=why, hint=f"try it: git {' '.join(args)}")
+        verb = next(arg for arg in args if not arg.startswith("-"))
+        raise GitFailed(f"run git {verb}", where=f"in {cwd}", why=why, hint=f"try it: git {' '.join(args)}")
     return os.fsdecode(done.stdout)
 
 
@@ -371,20 +372,9 @@ def touched(git_dir: str, tip: str, known: Iterable[str]) -> set[str]:
     Raises: GitFailed when ``tip`` is missing; of ``known`` some may be.
     """
     command = ["log", "--ignore-missing", "--format=", "--name-only", "-z", "--no-renames", "--stdin", "--", SPECS]
-    lines = [tip, *(f"^{oid}" for oid in known if oid.strip("0"))]
-    with _starting_in(git_dir):
-        done = subprocess.run(
-            ["git", *AS_MADE, f"--git-dir={git_dir}", *command],
-            cwd=git_dir,
-            env=environment(),
-            input="".join(f"{line}\n" for line in lines).encode("ascii"),
-            capture_output=True,
-            check=False,
-        )
-    if done.returncode != 0:
-        why = done.stderr.decode("utf-8", "replace").strip() or f"exit code {done.returncode}"
-        raise GitFailed("read history", where=f"in {git_dir}", why=why, hint="try it: git fsck")
-    return {os.fsdecode(path) for path in done.stdout.split(b"\0") if path}
+    words = "".join(f"{line}\n" for line in (tip, *(f"^{oid}" for oid in known if oid.strip("0"))))
+    answer = ask(git_dir, *AS_MADE, f"--git-dir={git_dir}", *command, words=words)
+    return set(filter(None, answer.split("\0")))
 
 
 def is_on_a_remote(git_dir: str, oid: str) -> bool:

@@ -1,4 +1,4 @@
-"""The command line's door: an exit code for every end. The verbs are in commandline.py, their work in commands/."""
+"""The command line's door: an exit code for every end. The verbs are in commandline/, their work in commands/."""
 
 from __future__ import annotations
 
@@ -80,6 +80,17 @@ def _say_no_room(error: OSError) -> NoReturn:
     sys.exit(1)
 
 
+def warn_of_watcher() -> None:
+    """Say on stderr that a watcher which should keep things told does not."""
+    import time
+
+    from catflap.watchstate import trouble
+
+    words = trouble(home(), time.time())
+    if words is not None:
+        print(f"catflap: {words}", file=sys.stderr)
+
+
 def run() -> None:
     """Run `catflap` with this process's arguments."""
     if is_disabled():
@@ -105,6 +116,7 @@ def run() -> None:
             import gc
 
             gc.disable()  # what is read is kept, and the process ends in a moment
+            warn_of_watcher()
             from pathlib import Path
 
             from catflap.commands.check import check

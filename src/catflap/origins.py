@@ -26,28 +26,23 @@ def mark_known(
     """``changes`` of each step, those marked that bring nothing new; ``states``: the views, as they are read so far."""
     marked = [list(own) for own in changes]
     bringing = [
-        index for index, step in enumerate(steps) if step is not None and changes[index] and step.move.rule in _BRINGING
+        (index, step)
+        for index, step in enumerate(steps)
+        if step is not None and changes[index] and step.move.rule in _BRINGING
     ]
     if not bringing:
         return marked
     known: set[str] = set()
     for state in states:
         known |= came_to(state.git_dir, state.cursor)
-    for index in bringing:
-        before = {step.move.new for step in steps[:index] if step is not None and step.move.rule is not Rule.SWITCH}
-        fresh = _fresh_paths(view, steps[index], known | before)
-        if fresh is not None:
-            marked[index] = [replace(one, is_known=not fresh.intersection(_paths(one))) for one in changes[index]]
+    for index, step in bringing:
+        before = {one.move.new for one in steps[:index] if one is not None and one.move.rule is not Rule.SWITCH}
+        try:
+            fresh = git.touched(view.git_dir, step.move.new, known | before | {step.move.old})
+        except GitFailed:  # for want of a commit: then everything counts as new
+            continue
+        marked[index] = [replace(one, is_known=not fresh.intersection(_paths(one))) for one in changes[index]]
     return marked
-
-
-def _fresh_paths(view: View, step: Step | None, known: set[str]) -> set[str] | None:
-    """The paths that new commits of this step touch; None when git cannot tell, for want of a commit."""
-    assert step is not None
-    try:
-        return git.touched(view.git_dir, step.move.new, known | {step.move.old})
-    except GitFailed:
-        return None
 
 
 def _paths(change: WPChange) -> list[str]:
