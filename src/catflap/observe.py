@@ -26,6 +26,7 @@ from catflap.git import Objects, View
 from catflap.infer import infer, take_feature
 from catflap.instants import iso
 from catflap.ledger import BaseRow, Project, ViewState
+from catflap.leftovers import Leftovers
 from catflap.moves import Rule
 from catflap.origins import mark_known
 from catflap.outbox import Judged, begin, branch_of, record
@@ -33,7 +34,6 @@ from catflap.reflog import Reading, first_cursor, read_since
 from catflap.trees import Step, TreeReader
 
 _TRIES = 5
-_LEAVES_OUT = (Rule.HAND, Rule.ONTO)
 
 
 @dataclass(slots=True)
@@ -148,10 +148,7 @@ def _write_moves(
     outcome, cursor = Outcome(), reading.end
     free = queue.room(connection)
     judged: list[Judged] = []
-    left_out: list[WPChange] = []
-    in_part: dict[Key, WPChange] = {}
-    moved: set[Key] = set()
-    was_reset: set[Key] = set()
+    leftovers = Leftovers(base, reader.tree(gathered.head))
     every = _mark_restored(gathered.steps, gathered.changes, base)
     for index, (step, changes) in enumerate(zip(gathered.steps, every, strict=True)):
         if step is None or not changes:
@@ -159,17 +156,7 @@ def _write_moves(
         context = Context(
             rule=step.move.rule, at=iso(step.move.at), branch=branch_of(reading.end.ref), features=gathered.features
         )
-        final_tree = reader.tree(gathered.head)
-        kept, out = _without_left_out(context, changes, told, base, final_tree)
-        in_part = {key: change for key, change in in_part.items() if key not in {one.key for one in changes}}
-        if step.move.rule is Rule.HAND and final_tree is not None:
-            seen = [one if one.key in moved else base.since_saved(one, final_tree) for one in kept]
-            in_part |= {one.key: one for one, whole in zip(seen, kept, strict=True) if one.new != whole.new}
-            kept = seen
-        if step.move.rule is not Rule.ONTO or step.move.is_rebase:
-            moved |= {change.key for change in changes}
-        else:  # a reset may leave files as they were seen, or throw away what was saved there: a look tells
-            was_reset |= {change.key for change in changes}
+        kept, out = leftovers.narrow(step.move, context, changes, told)
         inference = infer(context, kept, told)
         if len(inference.drafts) > free:
             outcome.waiting = len(inference.drafts)
@@ -181,15 +168,12 @@ def _write_moves(
         judged.append(Judged(step.move, inference))
         if outcome.waiting:
             break
-        left_out += out
-    if left_out and not gathered.is_in_hook and worktree.is_arriving(view, time.time()):
+        leftovers.left_out += out
+    if leftovers.left_out and not gathered.is_in_hook and worktree.is_arriving(view, time.time()):
         # What looks left out may be what a checkout that is under way has put there: look when HEAD has moved.
         return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     outcome.told = record(connection, clock, project, judged, told, branch=branch_of(cursor.ref))
-    changed = base.after_moves(
-        cursor.head, left_out, in_part=in_part.values(), moved=moved, was_reset=was_reset - moved
-    )
-    _write_view(connection, project, view, cursor, changed, rows)
+    _write_view(connection, project, view, cursor, leftovers.rows(cursor.head), rows)
     outcome.is_quiet = not outcome.waiting and cursor.rebase is None
     return outcome
 
@@ -206,18 +190,6 @@ def _write_view(
     if not rows:
         ledger.clear_base(connection, view_id)  # of another worktree that had this name
     ledger.put_base(connection, view_id, changed)
-
-
-def _without_left_out(
-    context: Context, changes: Sequence[WPChange], told: Ledger, base: Base, final_tree: str | None
-) -> tuple[list[WPChange], list[WPChange]]:
-    """The changes that a commit or reset really made, and those that it left out: their files still say the old."""
-    if context.rule not in _LEAVES_OUT or final_tree is None:
-        return list(changes), []
-    keys = {(draft.feature, draft.wp_id) for draft in infer(context, changes, told).drafts}
-    out = [change for change in changes if change.key in keys and base.was_left_out(change, final_tree)]
-    keys_out = {change.key for change in out}
-    return [change for change in changes if change.key not in keys_out], out
 
 
 def what_fits(context: Context, changes: Sequence[WPChange], told: Ledger, free: int) -> Inference:
