@@ -1,8 +1,9 @@
-"""What the world must be told when hands drive git: a small model that knows no catflap, no reflog and no diff.
+"""What the world must be told when hands drive git: a small model that knows no catflap and no diff.
 
-It knows what a hand typed (the kind of move), what the files said before and after (lines that plain git prints), and
-the order of time. What each kind of move tells is design, *By whose hand*, fact by fact. Every agent and every
-history row that a hand writes is one that never was before, so an event names the one change that it can be about.
+It knows what a hand typed (the kind of move), what the files said before and after (lines that plain git prints), the
+order of time, and of the reflog only whether the commits that a move brought were here before. What each kind of move
+tells is design, *By whose hand*, fact by fact. Every agent and every history row that a hand writes is one that never
+was before, so an event names the one change that it can be about.
 
 Left free, and no more than this: a row that stands where another was taken away in the same look may count as that
 row, edited. Views whose hands made nothing but commits are read as they are looked at, all others in the order of time.

@@ -249,3 +249,18 @@ def test_a_save_that_was_committed_and_left_behind_by_a_switch_is_not_told_again
     repo.git("switch", "-q", "topic")
     assert "planned" in repo.wp().read_text("utf-8")
     assert look(repo) == ["planned>doing"]
+
+
+def test_a_work_package_that_left_the_index_and_stayed_as_it_was_tells_nothing(repo: Repo) -> None:
+    repo.lane("done")
+    repo.git("revert", "--no-edit", "HEAD")
+    repo.git("switch", "-q", "-c", "topic", "HEAD~1")  # done here, though the board says planned by now
+    known = ["planned>done", "done>planned"]
+    assert look(repo) == known
+    tasks = repo.wp().parent
+    (tasks / "deep").mkdir()
+    repo.git("mv", repo.wp(), tasks / "deep")
+    repo.git("restore", "--source=HEAD", "--", tasks)
+    repo.git("commit", "-q", "-a", "-m", "the file is in no commit now")
+    assert repo.git("ls-files", "--others", "--", tasks).stdout.endswith("/WP01-build.md\n")
+    assert look(repo) == known

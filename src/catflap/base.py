@@ -58,6 +58,10 @@ class Base:
         final = self._in_tree(final_tree, key, paths)
         return here.told_part != final.told_part and here.told_part == self.facts(key, paths).told_part
 
+    def has_file(self, change: WPChange) -> bool:
+        """Whether a file of this work package is in the working tree, though a commit may have taken it out of git."""
+        return any(worktree.read_file(self._view, path) is not None for path in paths_of(change))
+
     def _here(self, key: Key, paths: Iterable[str]) -> Facts:
         """One work package as the working tree has it now, in the files at ``paths``, or wherever it was moved."""
         wps = [wp for path in paths if (wp := worktree.read_wp(self._view, path)) is not None]

@@ -1,4 +1,4 @@
-"""What the moves of a reading leave of files that were seen saved, or that a commit did not take: not theirs to tell."""
+"""What the moves of a reading leave of files that were seen saved, or that a commit left out: not theirs to tell."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class Leftovers:
         if context.rule not in _LEAVES_OUT or self._final_tree is None:
             return list(changes), []
         keys = {(draft.feature, draft.wp_id) for draft in infer(context, changes, told).drafts}
-        out = [one for one in changes if one.key in keys and self._base.was_left_out(one, self._final_tree)]
+        asked = [one for one in changes if one.key in keys or (one.new.wp is None and self._base.has_file(one))]
+        out = [one for one in asked if self._base.was_left_out(one, self._final_tree)]
         keys_out = {change.key for change in out}
         return [change for change in changes if change.key not in keys_out], out
