@@ -140,7 +140,7 @@ class World:
                 was_left = move.kind in (Kind.COMMIT, Kind.RESET, Kind.REBASE) and _is_left(
                     view.saw(wp), here.get(wp), [move.new.get(wp), head.get(wp)]
                 )
-                if found and was_left:
+                if was_left and (found or move.new.get(wp) is None):  # taken out of git, it is still there as it was
                     self.restore(before)
                     kept[wp] = view.saw(wp)
                 else:
