@@ -230,7 +230,7 @@ def test_what_finds_no_room_is_told_coalesced_once_there_is_some(repo: Repo, hom
     done = repo.commit("no room")
     assert done.stderr.count("catflap:") == done.stderr.count("\n") == 1
     assert (
-        "the queue is full: 1 change waits in your files, to be told once there is room; look at `catflap queue list`"
+        "the queue is full: 1 change waits in your files, to be told once there is room; run `catflap sync now`"
         in done.stderr
     )
     repo.lane("for_review")

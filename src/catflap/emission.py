@@ -68,7 +68,7 @@ class Emission:
         with events.writing() as connection:
             if queue.room(connection) < 1:
                 why = f"it holds {queue.CAPACITY:,} events already"
-                raise QueueFull("add to the queue", where=str(events.path), why=why, hint="see `catflap queue list`")
+                raise QueueFull("add to the queue", where=str(events.path), why=why, hint="run `catflap sync now`")
             project = ledger.find_project(connection, common_dir) if common_dir is not None else None
             value = clock.tick(floor=queue.highest_clock(connection))
             event = replace(

@@ -292,7 +292,7 @@ class OfflineQueue:
         if str(self.path) not in _said_full:
             _said_full.add(str(self.path))
             why = f"it holds {CAPACITY:,} events already"
-            hint = "look at `catflap queue list`, and `catflap queue drop` what is not wanted"
+            hint = "run `catflap sync now`, or `catflap queue drop` what is not wanted"
             _warn(str(QueueFull("add to the queue", where=str(self.path), why=why, hint=hint)))
 
 

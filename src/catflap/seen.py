@@ -25,13 +25,13 @@ def forget_tree(home: str, git_dir: str) -> None:
 def register(home: str, common_dir: str) -> None:
     """Let the shim do its work in this repository."""
     _write(_path(home, common_dir, "registered"), "")
-    _write(f"{changes_folder(home)}/{CHANGED}", "")
+    report_change(home)
 
 
 def unregister(home: str, common_dir: str) -> None:
     """Let the shim do nothing in this repository."""
     _remove(_path(home, common_dir, "registered"))
-    _write(f"{changes_folder(home)}/{CHANGED}", "")
+    report_change(home)
 
 
 def report_change(home: str) -> None:

@@ -111,6 +111,7 @@ class Watcher:
     def run(self) -> int:
         """0 after :meth:`stop`, `RESTART` when a service should start the version that is on disk now."""
         try:
+            self._beat()  # before anybody hears that we watch: one that is killed now is missed
             self._reload()
             beat_at, reconcile_at = 0.0, time.monotonic() + RECONCILE_S
             while not self._stopping.is_set():

@@ -63,4 +63,4 @@ def printable(text: str) -> str:
 def queue_is_full(waiting: int) -> str:
     """That so many changes found no room in the queue, and what becomes of them."""
     count = "1 change waits" if waiting == 1 else f"{waiting:,} changes wait"
-    return f"the queue is full: {count} in your files, to be told once there is room; look at `catflap queue list`"
+    return f"the queue is full: {count} in your files, to be told once there is room; run `catflap sync now`"

@@ -107,7 +107,7 @@ def _exchange(folder: Path, found: _Found) -> dict[str, Any]:
     try:
         session = None
         if (folder / "credentials").exists():
-            from catflap.auth import load_session  # httpx, 100 ms, which nobody needs before a login
+            from catflap.auth import load_session  # 40 ms, which nobody needs before a login
 
             session = load_session(folder)
         if session is not None:
