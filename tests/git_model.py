@@ -102,7 +102,7 @@ class World:
             old, new = view.saw(wp), here[name].get(wp)
             if new is not None and new.lane == IN_CONFLICT:
                 continue  # nobody's word, until a hand has resolved it
-            if (old and old.meaning) != (new and new.meaning):
+            if _meaning(old) != _meaning(new):
                 events += self._judge(name, wp, [old], new, _by_commit)
             if new != view.base.get(wp):
                 view.seen[wp] = new
@@ -152,7 +152,8 @@ class World:
             if wp in kept or part.get(wp) is not None:
                 view.seen[wp] = kept.get(wp, part.get(wp))
             elif wp in was_reset - touched:
-                pass
+                if _meaning(view.saw(wp)) == _meaning(view.base.get(wp)):
+                    view.seen.pop(wp, None)  # other words, or another place, for what was committed
             elif (wp in touched or view.base.get(wp) != new.get(wp)) and not _is_left(
                 view.seen.get(wp), here.get(wp), [new.get(wp)]
             ):
@@ -243,6 +244,10 @@ def _value(says: Says | None, fact: str) -> str | None:
     return says.lane if fact == "status" else says.agent
 
 
+def _meaning(says: Says | None) -> Any:
+    return says and says.meaning
+
+
 def _rows(says: Says | None) -> set[str]:
     return set(says.rows) if says is not None else set()
 
@@ -258,7 +263,7 @@ def _comes_back(olds: list[Says | None], wp: str, later: list[Move]) -> bool:
 
 def _is_left(saw: Says | None, here: Says | None, commits: list[Says | None]) -> bool:
     """Whether the working file still says what was seen last, unlike these commits: they left it out."""
-    meanings = [says and says.meaning for says in (saw, here, *commits)]
+    meanings = [_meaning(says) for says in (saw, here, *commits)]
     return meanings[0] == meanings[1] and meanings[1] not in meanings[2:]
 
 

@@ -264,3 +264,37 @@ def test_a_work_package_that_left_the_index_and_stayed_as_it_was_tells_nothing(r
     repo.git("commit", "-q", "-a", "-m", "the file is in no commit now")
     assert repo.git("ls-files", "--others", "--", tasks).stdout.endswith("/WP01-build.md\n")
     assert look(repo) == known
+
+
+def test_what_others_did_is_news_also_where_the_reflog_was_expired_before_it_came(tmp_path: Path, repo: Repo) -> None:
+    mate = Repo(tmp_path / "mate")
+    repo.git("clone", "-q", repo.path, mate.path)
+    mate.write(lane="doing")
+    mate.commit("the mate's")
+    repo.write(lane="done")
+    repo.commit("ours")
+    assert look(repo) == ["planned>done"]
+    repo.git("reflog", "expire", "--expire=all", "HEAD")
+    repo.git("pull", "-q", "--no-rebase", "--no-edit", mate.path, "main", check=False)
+    repo.write(lane="doing")
+    repo.commit("resolved to theirs")
+    assert look(repo) == ["planned>done"]
+    repo.write(lane="for_review")
+    assert look(repo) == ["planned>done", "doing>for_review"]
+
+
+@pytest.mark.parametrize("how", ["as committed", "moved", "other words"])
+def test_a_soft_reset_onto_a_branch_makes_every_file_that_stays_an_edit(repo: Repo, how: str) -> None:
+    repo.git("switch", "-q", "-c", "topic")
+    repo.write(lane="for_review")
+    repo.commit("on the topic")
+    repo.git("switch", "-q", "main")
+    if how == "moved":
+        moved(repo)
+    elif how == "other words":
+        repo.write(body="in other words")
+    assert look(repo) == ["planned>for_review"]
+    repo.git("reset", "-q", "--soft", "topic")
+    assert look(repo) == ["planned>for_review", "for_review>planned"]
+    repo.commit("as it was on main")
+    assert look(repo) == ["planned>for_review", "for_review>planned"]

@@ -116,18 +116,22 @@ class Base:
 
         A file that the moves touched (``moved``: though HEAD has it as before in the end) is as the new commit has it,
         unless nobody touched it; one that was left out stays as we last saw it, and one of which a part was left out
-        is as ``in_part`` says. What a reset alone touched, the keys ``was_reset``, stays as we saw it saved: the next
-        look tells whether the reset threw that away.
+        is as ``in_part`` says. What a reset alone touched, the keys ``was_reset``, stays as we saw it saved, where that
+        says something of its own: the next look tells whether the reset threw that away.
         """
         changes: dict[str, BaseRow | None] = {}
         new = self._reader.tree(head)
         if self.rows and self.tree is not None and new is not None:
             pairs = [(self.tree, new)] if new != self.tree else []
             touched = {diff.path for diffs in git.diff_trees(self._view.git_dir, pairs) for diff in diffs}
-            for path, row in self.rows.items():
-                key = _key_in(path, row)
-                is_touched = (path in touched or key in moved) and key not in was_reset
-                if is_touched and not self._still_says(path, new):
+            kept = {key for key in was_reset if self._says_its_own(key)}
+            for path in self.rows:
+                key = self._key_of(path)
+                if key in was_reset:
+                    is_stale = key not in kept
+                else:
+                    is_stale = (path in touched or key in moved) and not self._still_says(path, new)
+                if is_stale:
                     changes[path] = None
         changes.update({change.new.wp.path: wp_row(change.new.wp) for change in in_part if change.new.wp is not None})
         for change in left_out:
@@ -136,6 +140,20 @@ class Base:
             if any(facts.rows for facts in (change.new, *change.olds)):
                 changes[log] = self.rows.get(log) or log_row(self.log(change.key[0]))
         return changes
+
+    def _key_of(self, path: str) -> Key | None:
+        """The work package of a row, also of a file that is gone; None for a lane log's."""
+        if wp_path(path) is None:
+            return None
+        assert self.tree is not None
+        wp = self.wp(path) or self._reader.wp(path, f"{self.tree}:{path}")
+        return (wp.feature, wp.wp_id) if wp is not None else None
+
+    def _says_its_own(self, key: Key) -> bool:
+        """Whether we saw more of a work package than other words, or another place, for what its commit says."""
+        assert self.tree is not None
+        paths = [path for path in self.rows if self._key_of(path) == key]
+        return self.facts(key, paths).told_part != self._in_tree(self.tree, key, paths).told_part
 
     def _still_says(self, path: str, tree: str) -> bool:
         """Whether the work package file at ``path`` is as we last saw it, unlike in ``tree``."""

@@ -91,13 +91,24 @@ def came_to(git_dir: str, cursor: Cursor) -> set[str]:
     """The commits that this worktree made, merged, pulled or was reset to, as far as the cursor has read; of a long
     reflog the last. A switch to a commit tells nothing of it, so it does not count.
     """
-    try:
-        with open(os.path.join(git_dir, "logs", "HEAD"), "rb") as file:
-            file.seek(max(0, cursor.offset - _CAME_BYTES))
-            text = file.read(min(cursor.offset, _CAME_BYTES))
-    except FileNotFoundError:  # no reflog, or not in a file
+    path = os.path.join(git_dir, "logs", "HEAD")
+    if not os.path.exists(path):  # no reflog, or not in a file
         return set()
-    return {entry.new for entry in parse_reflog(text, 0) if _counts(entry)}
+    if _knows(path, cursor):
+        with open(path, "rb") as file:
+            file.seek(max(0, cursor.offset - _CAME_BYTES))
+            read = parse_reflog(file.read(min(cursor.offset, _CAME_BYTES)), 0)
+    else:  # written anew, or another: of what is there now, what was read before
+        with open(path, "rb") as file:
+            every = parse_reflog(file.read(), 0)
+        new, is_continued = _after_line(every, cursor)
+        read = every[: len(every) - len(new)] if is_continued else []
+    return {entry.new for entry in read if _counts(entry)}
+
+
+def _knows(path: str, cursor: Cursor) -> bool:
+    """Whether the reflog file at ``path`` is the one that the cursor has read, up to its offset."""
+    return _line_before(path, cursor.offset) == cursor.last and _first_line(path) == cursor.first
 
 
 def _counts(entry: Entry) -> bool:
@@ -213,8 +224,7 @@ def _new_entries(view: git.View, cursor: Cursor) -> tuple[list[Entry], bool, Cur
     it now: `git gc` writes a reflog anew, without its oldest entries.
     """
     path = _path(view)
-    has_file = cursor.offset and os.path.exists(path)
-    if has_file and _line_before(path, cursor.offset) == cursor.last and _first_line(path) == cursor.first:
+    if cursor.offset and os.path.exists(path) and _knows(path, cursor):
         return _entries(view, cursor.offset), True, cursor
     every = _entries(view, 0)
     entries, is_continued = _after_line(every, cursor)
