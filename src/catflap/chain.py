@@ -28,7 +28,7 @@ from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
 
 PIECE = 512
 """How many commits are compared by one `diff-tree`."""
-WINDOW = 256
+WINDOW = 200
 """How many versions are read ahead of the commit that needs them."""
 WPS_KEPT, LOGS_KEPT = 4_096, 64
 """How many parsed files are kept: the older side of a change was the newer side of an earlier one."""

@@ -34,7 +34,7 @@ AS_MADE = ("--no-replace-objects",)
 """The option by which objects are read as they were made, whatever refs/replace says here: the same on each clone."""
 _PIPE_BYTES = 1 << 16
 """What a pipe holds on Linux: each read takes all that is there, so that git and other threads can go on."""
-_AT_ONCE = 100
+_AT_ONCE = 200
 """Questions to `cat-file` at once: few enough for any pipe (16 KiB on macOS), so that both sides never wait."""
 LANE_LOG = "status.events.jsonl"
 
@@ -180,12 +180,15 @@ class Objects:
         return found[1] if found is not None and found[0] == "blob" else None
 
     def blobs(self, oids: Sequence[str], limit: int) -> list[bytes | None]:
-        """As `blob` for each of ``oids``, all asked for at once."""
+        """As `blob` for each of ``oids``, all asked for at once, of processes that answer in large pieces."""
         found: list[bytes | None] = []
         for start in range(0, len(oids), _AT_ONCE):
-            group = oids[start : start + _AT_ONCE]
-            self._ask(*group)
-            answers = [self._answer(limit + 1) for _ in group]
+            with Objects(self._git_dir, self._options) as bulk:
+                bulk._start("--buffer")
+                group = oids[start : start + _AT_ONCE]
+                bulk._ask(*group)
+                bulk._end_of_questions()
+                answers = [bulk._answer(limit + 1) for _ in group]
             found += [answer[1] if answer is not None and answer[0] == "blob" else None for answer in answers]
         return found
 
@@ -231,18 +234,26 @@ class Objects:
         _skip(stream, size - len(data) + 1)
         return header[1].decode("ascii"), data
 
+    def _end_of_questions(self) -> None:
+        process = self._started()
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # git died: the answer says so
+            process.stdin.close()
+
     def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            with _starting_in(self._git_dir):
-                self._process = subprocess.Popen(
-                    ["git", *self._options, f"--git-dir={self._git_dir}", "cat-file", "--batch"],
-                    bufsize=_PIPE_BYTES,
-                    cwd=self._git_dir,
-                    env=environment(),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                )
+        return self._process or self._start()
+
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
+        with _starting_in(self._git_dir):
+            self._process = subprocess.Popen(
+                ["git", *self._options, f"--git-dir={self._git_dir}", "cat-file", "--batch", *options],
+                bufsize=_PIPE_BYTES,
+                cwd=self._git_dir,
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
         return self._process
 
 
