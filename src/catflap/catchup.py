@@ -18,7 +18,8 @@ from catflap.events import Event
 from catflap.git import Objects, View
 from catflap.moves import Move
 from catflap.observe import Outcome, observe_head
-from catflap.reflog import first_cursor, has_entries, read_since
+from catflap.reflog import first_cursor, read_since
+from catflap.reflogfile import has_entries
 from catflap.turns import brings, turns
 
 

@@ -14,7 +14,7 @@ from catflap.errors import GitFailed
 from catflap.git import View
 from catflap.ledger import ViewState
 from catflap.moves import Rule
-from catflap.reflog import came_to
+from catflap.reflogfile import came_to
 from catflap.trees import Step
 
 _BRINGING = frozenset((Rule.MERGE, Rule.PULL, Rule.ONTO))

@@ -1,7 +1,6 @@
-"""Reads a view's HEAD reflog from where we stopped last. Knows files and cursors; judges nothing.
+"""Reads what a view's HEAD did from where we stopped last: moves, and the cursor after each. Judges nothing.
 
-The file is read from a byte offset, so a long history costs nothing. The last line read and the first line of the
-file are remembered: a reflog that was expired, rewritten or replaced is noticed, never misread.
+The lines are reflogfile.py's; here a rebase is folded into one move, and HEAD itself is read where no reflog is kept.
 """
 
 from __future__ import annotations
@@ -13,25 +12,11 @@ from dataclasses import dataclass, replace
 
 from catflap import git
 from catflap.cursor import Cursor
-from catflap.moves import (
-    Entry,
-    Move,
-    OpenRebase,
-    Rule,
-    classify,
-    conclude,
-    fold,
-    fold_over,
-    is_zero,
-    line_of,
-    parse_reflog,
-    rebase_step,
-)
+from catflap.moves import Entry, Move, OpenRebase, Rule, conclude, fold, fold_over, is_zero
+from catflap.reflogfile import entries_of, new_entries, path_of
 
 START_S = 3.0
 """A rebase whose state directory is not there this long after its start is over."""
-_READ_BACK = 1 << 16
-_CAME_BYTES = 1 << 20
 _OID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -55,17 +40,9 @@ class Reading:
         return Reading(self.start, self.moves[:count], self.after[:count], end)
 
 
-def has_entries(git_dir: str, cursor: Cursor) -> bool:
-    """Whether the reflog file has grown since ``cursor``, or is another: a quick question before a reading."""
-    try:
-        return os.stat(os.path.join(git_dir, "logs", "HEAD")).st_size != cursor.offset
-    except FileNotFoundError:  # no reflog, or not in a file
-        return False
-
-
 def first_cursor(view: git.View) -> Cursor:
     """The cursor before the first entry of the reflog: the tree of that entry is the base of a view never seen."""
-    entries = _entries(view, 0)
+    entries = entries_of(view)
     if not entries:
         return Cursor(head=_head(view) or _zeros(view), ref=_ref(view), born=_born(view))
     first = entries[0]
@@ -79,42 +56,12 @@ def first_cursor(view: git.View) -> Cursor:
 
 def end_cursor(view: git.View) -> Cursor:
     """The cursor after everything that happened so far."""
-    entries = _entries(view, 0)
+    entries = entries_of(view)
     head = _head(view) or _zeros(view)
     if not entries:
         return Cursor(head=head, ref=_ref(view), born=_born(view))
     last = entries[-1]
     return Cursor(head=head, offset=last.end, last=last.line, first=entries[0].line, ref=_ref(view), born=_born(view))
-
-
-def came_to(git_dir: str, cursor: Cursor) -> set[str]:
-    """The commits that this worktree made, merged, pulled or was reset to, as far as the cursor has read; of a long
-    reflog the last. A switch to a commit tells nothing of it, so it does not count.
-    """
-    path = os.path.join(git_dir, "logs", "HEAD")
-    if not os.path.exists(path):  # no reflog, or not in a file
-        return set()
-    if _knows(path, cursor):
-        with open(path, "rb") as file:
-            file.seek(max(0, cursor.offset - _CAME_BYTES))
-            read = parse_reflog(file.read(min(cursor.offset, _CAME_BYTES)), 0)
-    else:  # written anew, or another: of what is there now, what was read before
-        with open(path, "rb") as file:
-            every = parse_reflog(file.read(), 0)
-        new, is_continued = _after_line(every, cursor)
-        read = every[: len(every) - len(new)] if is_continued else []
-    return {entry.new for entry in read if _counts(entry)}
-
-
-def _knows(path: str, cursor: Cursor) -> bool:
-    """Whether the reflog file at ``path`` is the one that the cursor has read, up to its offset."""
-    return _line_before(path, cursor.offset) == cursor.last and _first_line(path) == cursor.first
-
-
-def _counts(entry: Entry) -> bool:
-    """A rebase counts where it ends: its steps are judged then."""
-    step = rebase_step(entry.message)
-    return step == "finish" if step is not None else classify(entry.message) is not Rule.SWITCH
 
 
 def is_rebasing(view: git.View) -> bool:
@@ -124,11 +71,11 @@ def is_rebasing(view: git.View) -> bool:
 
 def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) -> Reading:
     """The moves of this view since ``cursor``; ``hook``: the name and arguments of the hook that runs."""
-    entries, is_continued, here = _new_entries(view, cursor)
+    entries, is_continued, here = new_entries(view, cursor)
     moves, rebase = fold(entries, cursor.rebase)
     if rebase is not None and _is_over(view, hook, rebase):
         # git writes the finish before its state directory goes: it may have come since we read.
-        entries, is_continued, here = _new_entries(view, cursor)
+        entries, is_continued, here = new_entries(view, cursor)
         moves, rebase = fold(entries, cursor.rebase)
     if not is_continued:
         return _read_another(view, cursor, hook)
@@ -152,7 +99,7 @@ def read_since(view: git.View, cursor: Cursor, *, hook: tuple[str, ...] = ()) ->
     if not entries and not moves and rebase is None:
         # Nothing new, or a repository that keeps no reflog (core.logAllRefUpdates=false): HEAD itself tells.
         head = _head(view) or cursor.head
-        if head != cursor.head and _new_entries(view, cursor)[0]:
+        if head != cursor.head and new_entries(view, cursor)[0]:
             return read_since(view, cursor, hook=hook)  # git writes the reflog before HEAD: it moved since we read
         return _without_reflog(view, cursor, replace(end, head=head), hook)
     cursors = [_cursor_after(move, entries, cursor, end) for move in moves]
@@ -180,7 +127,7 @@ def _is_starting(view: git.View, rebase: OpenRebase) -> bool:
     if os.path.exists(os.path.join(view.git_dir, "rebased-patches")):
         return True
     try:
-        started_at = os.stat(_path(view)).st_mtime
+        started_at = os.stat(path_of(view)).st_mtime
     except FileNotFoundError:  # another ref backend: whole seconds will do
         started_at = rebase.at
     return 0 <= time.time() - started_at < START_S
@@ -213,41 +160,9 @@ def _cursor_after(move: Move, entries: list[Entry], cursor: Cursor, end: Cursor)
     return replace(cursor, head=move.new, rebase=None)
 
 
-def branch_entries(view: git.View, ref: str) -> list[Entry]:
-    """The last entries of a branch's own reflog; none where the ref backend keeps no files."""
-    path = os.path.join(view.common_dir, "logs", *ref.split("/"))
-    return parse_reflog(_tail(path, _READ_BACK), 0)
-
-
-def _new_entries(view: git.View, cursor: Cursor) -> tuple[list[Entry], bool, Cursor]:
-    """The entries after the cursor; whether the reflog is the one that the cursor knows; and the cursor as the file has
-    it now: `git gc` writes a reflog anew, without its oldest entries.
-    """
-    path = _path(view)
-    if cursor.offset and os.path.exists(path) and _knows(path, cursor):
-        return _entries(view, cursor.offset), True, cursor
-    every = _entries(view, 0)
-    entries, is_continued = _after_line(every, cursor)
-    if is_continued and every:
-        read = every[: len(every) - len(entries)]
-        cursor = replace(cursor, offset=read[-1].end if read else 0, first=every[0].line)
-    return entries, is_continued, cursor
-
-
-def _after_line(entries: list[Entry], cursor: Cursor) -> tuple[list[Entry], bool]:
-    if not cursor.last:
-        return entries, not entries or entries[0].old == cursor.head
-    for index in range(len(entries) - 1, -1, -1):
-        if entries[index].line == cursor.last:
-            return entries[index + 1 :], True
-    # Our line has expired; what was written since is whole when it starts where we stopped.
-    is_whole = bool(entries) and entries[0].old == cursor.head and not is_zero(cursor.head)
-    return (entries, True) if is_whole else ([], False)
-
-
 def _read_another(view: git.View, cursor: Cursor, hook: tuple[str, ...]) -> Reading:
     """The reflog is not the one that we knew: a new worktree of an old name starts anew, else HEAD itself is a move."""
-    entries = _entries(view, 0)
+    entries = entries_of(view)
     is_other = bool(entries) and (entries[0].line != cursor.first or _born(view) != cursor.born)
     if is_other and is_zero(entries[0].old):
         return read_since(view, first_cursor(view))
@@ -279,49 +194,6 @@ def _born(view: git.View) -> str:
         return str(os.stat(os.path.join(view.git_dir, "commondir")).st_mtime_ns)
     except FileNotFoundError:
         return ""
-
-
-def _path(view: git.View) -> str:
-    return os.path.join(view.git_dir, "logs", "HEAD")
-
-
-def _entries(view: git.View, offset: int) -> list[Entry]:
-    path = _path(view)
-    if os.path.exists(path):
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return parse_reflog(file.read(), offset)
-    if os.path.isdir(os.path.join(view.common_dir, "reftable")):
-        return parse_reflog(os.fsencode(git.walk_reflog(view.git_dir)), 0)
-    return []
-
-
-def _line_before(path: str, offset: int) -> str:
-    """The line that ends at byte ``offset``; empty when none does."""
-    with open(path, "rb") as file:
-        start = max(0, offset - _READ_BACK)
-        file.seek(start)
-        text = file.read(offset - start)
-    if len(text) != offset - start or not text.endswith(b"\n"):
-        return ""
-    return line_of(text[:-1].rpartition(b"\n")[2])
-
-
-def _first_line(path: str) -> str:
-    with open(path, "rb") as file:
-        return line_of(file.readline())
-
-
-def _tail(path: str, size_bytes: int) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            start = max(0, file.tell() - size_bytes)
-            file.seek(start)
-            text = file.read()
-    except FileNotFoundError:  # a branch without a reflog
-        return b""
-    return text if start == 0 else text.partition(b"\n")[2]
 
 
 def _head(view: git.View) -> str | None:

@@ -23,7 +23,7 @@ from catflap.ledger import BaseRow, Project, ViewState
 from catflap.moves import Move, Rule, is_zero
 from catflap.observe import Outcome, what_fits
 from catflap.outbox import Judged, begin, branch_of, record
-from catflap.reflog import has_entries
+from catflap.reflogfile import has_entries
 from catflap.trees import Logs, TreeReader
 from catflap.workpackage import WorkPackage
 from catflap.worktree import Dirt, Found

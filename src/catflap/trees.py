@@ -17,7 +17,7 @@ from catflap.git import Objects, View
 from catflap.gitformats import Diff
 from catflap.lanelog import LaneRow, log_path, parse_log
 from catflap.moves import Move, Rule, rebased_from
-from catflap.reflog import branch_entries
+from catflap.reflogfile import branch_entries
 from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
 
 LOG_MAX_BYTES = 64 << 20
