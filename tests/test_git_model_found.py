@@ -298,3 +298,16 @@ def test_a_soft_reset_onto_a_branch_makes_every_file_that_stays_an_edit(repo: Re
     assert look(repo) == ["planned>for_review", "for_review>planned"]
     repo.commit("as it was on main")
     assert look(repo) == ["planned>for_review", "for_review>planned"]
+
+
+def test_a_switch_after_a_reset_that_threw_a_save_away_tells_nothing(repo: Repo) -> None:
+    repo.commit("start", "--allow-empty")
+    repo.lane("doing")
+    repo.lane("planned")
+    repo.lane("planned", body="in other words")
+    repo.write(lane="for_review")
+    before = look(repo)
+    repo.git("reset", "-q", "--hard", "HEAD~2")
+    repo.git("switch", "-q", "--detach", "HEAD~1")
+    assert 'lane: "planned"' in repo.wp().read_text("utf-8")
+    assert look(repo) == [*before, "for_review>doing"]

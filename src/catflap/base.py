@@ -110,13 +110,13 @@ class Base:
         *,
         in_part: Iterable[WPChange],
         moved: Collection[Key],
-        was_reset: Collection[Key],
+        was_reset: Iterable[WPChange],
     ) -> dict[str, BaseRow | None]:
         """What changes in the rows when the view's HEAD goes to ``head``: None removes a row.
 
         A file that the moves touched (``moved``: though HEAD has it as before in the end) is as the new commit has it,
         unless nobody touched it; one that was left out stays as we last saw it, and one of which a part was left out
-        is as ``in_part`` says. What a reset alone touched, the keys ``was_reset``, stays as we saw it saved, where that
+        is as ``in_part`` says. What ``was_reset`` last, and no switch laid out anew, stays as we saw it saved, where that
         says something of its own: the next look tells whether the reset threw that away.
         """
         changes: dict[str, BaseRow | None] = {}
@@ -124,11 +124,12 @@ class Base:
         if self.rows and self.tree is not None and new is not None:
             pairs = [(self.tree, new)] if new != self.tree else []
             touched = {diff.path for diffs in git.diff_trees(self._view.git_dir, pairs) for diff in diffs}
-            kept = {key for key in was_reset if self._says_its_own(key)}
+            reset = {one.key: one for one in was_reset if self._is_as_in(new, one)}
+            own = {key for key in reset if self._says_its_own(key)}
             for path in self.rows:
                 key = self._key_of(path)
-                if key in was_reset:
-                    is_stale = key not in kept
+                if key in reset:
+                    is_stale = key not in own
                 else:
                     is_stale = (path in touched or key in moved) and not self._still_says(path, new)
                 if is_stale:
@@ -148,6 +149,10 @@ class Base:
         assert self.tree is not None
         wp = self.wp(path) or self._reader.wp(path, f"{self.tree}:{path}")
         return (wp.feature, wp.wp_id) if wp is not None else None
+
+    def _is_as_in(self, tree: str, change: WPChange) -> bool:
+        """Whether ``tree`` still has what the change brought."""
+        return self._in_tree(tree, change.key, paths_of(change)).told_part == change.new.told_part
 
     def _says_its_own(self, key: Key) -> bool:
         """Whether we saw more of a work package than other words, or another place, for what its commit says."""

@@ -26,7 +26,7 @@ class Leftovers:
         self.left_out: list[WPChange] = []
         self._in_part: dict[Key, WPChange] = {}
         self._moved: set[Key] = set()
-        self._was_reset: set[Key] = set()
+        self._was_reset: dict[Key, WPChange] = {}
 
     def narrow(
         self, move: Move, context: Context, changes: Sequence[WPChange], told: Ledger
@@ -40,8 +40,10 @@ class Leftovers:
             self._in_part |= {one.key: one for one, whole in zip(seen, kept, strict=True) if one.new != whole.new}
             kept = seen
         # A reset may leave files as they were seen, or throw away what was saved there: a look tells.
-        touched = self._was_reset if move.rule is Rule.ONTO and not move.is_rebase else self._moved
-        touched |= {change.key for change in changes}
+        if move.rule is Rule.ONTO and not move.is_rebase:
+            self._was_reset |= {change.key: change for change in changes}
+        else:
+            self._moved |= {change.key for change in changes}
         return kept, out
 
     def rows(self, head: str) -> dict[str, BaseRow | None]:
@@ -51,7 +53,7 @@ class Leftovers:
             self.left_out,
             in_part=self._in_part.values(),
             moved=self._moved,
-            was_reset=self._was_reset - self._moved,
+            was_reset=[change for key, change in self._was_reset.items() if key not in self._moved],
         )
 
     def _without_left_out(
