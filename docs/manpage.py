@@ -78,9 +78,9 @@ def _page(command: Any) -> Iterator[str]:
             yield ".PP"
         yield from _lines(paragraph)
     yield ".SH OPTIONS"
-    yield from _options(command, _context(command, "catflap"))
+    yield from _options(command, context_of(command, "catflap"))
     yield ".SH COMMANDS"
-    for names, inner in _leaves(command, ("catflap",)):
+    for names, inner in leaves(command, ("catflap",)):
         yield from _section(names, inner)
     for title, items in AFTER:
         yield f".SH {title}"
@@ -91,17 +91,17 @@ def _page(command: Any) -> Iterator[str]:
     yield ".BR githooks (5)"
 
 
-def _leaves(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(command: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command that does work, in the order of the help."""
     inner = getattr(command, "commands", {})
     if not inner or (len(names) > 1 and command.invoke_without_command):
         yield names, command
     for name, one in inner.items():
-        yield from _leaves(one, (*names, name))
+        yield from leaves(one, (*names, name))
 
 
 def _section(names: tuple[str, ...], command: Any) -> Iterator[str]:
-    arguments = [_argument(one) for one in command.params if one.param_type_name == "argument"]
+    arguments = [argument(one) for one in command.params if one.param_type_name == "argument"]
     yield f".SS {_escaped(' '.join((*names, '[OPTIONS]', *arguments)))}"
     paragraphs = re.split(r"\n\s*\n", (command.help or "").strip())
     for number, paragraph in enumerate(paragraphs):
@@ -114,16 +114,16 @@ def _section(names: tuple[str, ...], command: Any) -> Iterator[str]:
             yield _bold(example)
         else:
             yield from _lines(words)
-    yield from _options(command, _context(command, " ".join(names)))
+    yield from _options(command, context_of(command, " ".join(names)))
 
 
-def _argument(parameter: Any) -> str:
+def argument(parameter: Any) -> str:
     """``PATH``, ``[PATH]`` or ``[PATH]...``: optional in brackets, with dots what may come several times."""
-    name = _plain_name(parameter)
+    name = plain_name(parameter)
     return f"{name if parameter.required else f'[{name}]'}{'...' if parameter.nargs == -1 else ''}"
 
 
-def _plain_name(parameter: Any) -> str:
+def plain_name(parameter: Any) -> str:
     return re.sub(r"[\[\].]", "", parameter.metavar or parameter.name).upper()
 
 
@@ -133,7 +133,7 @@ def _options(command: Any, context: Any) -> Iterator[str]:
         if record is None or not record[1] or "--help" in parameter.opts:
             continue
         term, words = record
-        yield from _item(_plain_name(parameter) if parameter.param_type_name == "argument" else term, words)
+        yield from _item(plain_name(parameter) if parameter.param_type_name == "argument" else term, words)
 
 
 def _item(term: str, words: str) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _item(term: str, words: str) -> Iterator[str]:
     yield from _lines(words)
 
 
-def _context(command: Any, name: str) -> Any:
+def context_of(command: Any, name: str) -> Any:
     return command.make_context(name, [], resilient_parsing=True)
 
 

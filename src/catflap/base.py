@@ -116,8 +116,8 @@ class Base:
 
         A file that the moves touched (``moved``: though HEAD has it as before in the end) is as the new commit has it,
         unless nobody touched it; one that was left out stays as we last saw it, and one of which a part was left out
-        is as ``in_part`` says. What ``was_reset`` last, and no switch laid out anew, stays as we saw it saved, where that
-        says something of its own: the next look tells whether the reset threw that away.
+        is as ``in_part`` says. What ``was_reset`` last, and no switch laid out anew, stays as we saw it saved, where
+        that says something of its own: the next look tells whether the reset threw that away.
         """
         changes: dict[str, BaseRow | None] = {}
         new = self._reader.tree(head)
