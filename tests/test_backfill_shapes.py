@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catflap import chain, git
+from catflap import chain, chainwindow, git
 from catflap.errors import GitFailed
 from tests.backfilling import STORY, commit, ids, opt_in, preview, retold, shorts, story
 from tests.world import FEATURE, Repo, catflap, events, planned, told, wp_text
@@ -262,8 +262,8 @@ def test_small_pieces_and_small_memory_tell_the_same(tmp_path: Path, monkeypatch
     commit(repo, "rename", 6_000)
     repo.git("revert", "--no-edit", "HEAD~1")
     whole = preview(repo)
-    for name in ("PIECE", "WINDOW", "WPS_KEPT", "LOGS_KEPT"):
-        monkeypatch.setattr(chain, name, 1)
+    for module, name in ((chainwindow, "PIECE"), (chainwindow, "WINDOW"), (chain, "WPS_KEPT"), (chain, "LOGS_KEPT")):
+        monkeypatch.setattr(module, name, 1)
     assert preview(repo) == whole
     monkeypatch.setattr(chain, "WPS_KEPT", 0)
     assert preview(repo) == whole

@@ -80,7 +80,7 @@ class Backfill:
         self._since = since
         self._feature = feature
         self._envelope = replace(envelope, git_branch=span.branch)
-        self._chain = Chain(view, span.tip, feature=feature)
+        self._chain = Chain(view, span.tip, length=span.commits, feature=feature)
         self._replay = Replay(self._chain, branch=span.branch)
 
     @property

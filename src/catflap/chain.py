@@ -7,15 +7,14 @@ and grafts are of one clone alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Set
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
 
 from catflap import git
+from catflap.ahead import in_process, in_thread
+from catflap.chainwindow import Window, meta_path, read_windows
 from catflap.drafts import WPChange
 from catflap.facts import Key
 from catflap.featuremeta import FeatureMeta, parse_meta
@@ -24,12 +23,10 @@ from catflap.gitformats import Diff, Link
 from catflap.lanelog import log_path
 from catflap.moves import Move, Rule
 from catflap.trees import Step, TreeReader
-from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
+from catflap.workpackage import WorkPackage, wp_path
 
-PIECE = 512
-"""How many commits are compared by one `diff-tree`."""
-WINDOW = 200
-"""How many versions are read ahead of the commit that needs them."""
+LONG = 2_000
+"""From so many commits on a chain is read by a process of its own, which takes 0.1 s to start."""
 WPS_KEPT, LOGS_KEPT = 4_096, 64
 """How many parsed files are kept: the older side of a change was the newer side of an earlier one."""
 
@@ -54,22 +51,24 @@ class Chain:
     version says nothing, as if its commit had left the file as it was.
     """
 
-    def __init__(self, view: View, tip: str, *, feature: str | None = None) -> None:
+    def __init__(self, view: View, tip: str, *, length: int, feature: str | None = None) -> None:
         self.root = ""
         self.is_shallow = False
         self.missing = 0
         self._view = view
         self._tip = tip
+        self._length = length
         self._pathspec = SPECS if feature is None else f":(literal){SPECS}/{feature}"
         self._reader: _Reader | None = None
 
     def visits(self) -> Iterator[Visit]:
         """Every commit that changed work packages, oldest first. Raises: GitFailed."""
-        with Objects(self._view.git_dir, git.AS_MADE) as objects, closing(_ahead(self._windows())) as windows:
+        with Objects(self._view.git_dir, git.AS_MADE) as objects, closing(self._windows()) as windows:
             reader = self._reader = _Reader(self._view, objects)
             for window in windows:
+                self.root, self.is_shallow = window.root, window.is_shallow
                 self.missing += len(window.missing)
-                reader.parse(window)
+                reader.take(window)
                 for found in window.compared:
                     move = Move(rule=Rule.HAND, old=self._tip, new=found.link.commit, at=found.link.at, label="")
                     step = Step(move=move, new_tree=found.link.tree, old_trees=(found.before,))
@@ -83,57 +82,17 @@ class Chain:
         assert self._reader is not None
         return self._reader.meta_now(slug)
 
-    def _windows(self) -> Generator[_Window, None, None]:
-        """All that differs along the chain, with the newer versions of the files that matter, piece by piece."""
-        git_dir = self._view.git_dir
-        is_partial = git.is_partial(git_dir)
-        with Objects(git_dir, git.AS_MADE) as objects:
-            for compared in _in_windows(self._compared()):
-                new = [diff for one in compared for diff in one.diffs if diff.new is not None]
-                wanted = {diff.new or "": None for diff in new if _matters(diff.path)}
-                logs = {diff.new or "": None for diff in new if log_path(diff.path) is not None}
-                asked = [*wanted, *logs]
-                missing = set(asked) - git.present(git_dir, asked) if is_partial else set()
-                here = [oid for oid in wanted if oid not in missing]
-                yield _Window(compared, dict(zip(here, objects.blobs(here, MAX_BYTES), strict=True)), missing)
-
     def is_known(self, slug: str) -> bool:
         """Whether the newest version of each of the feature's files was here to be read."""
         return self._reader is None or self._reader.is_known(slug)
 
-    def _compared(self) -> Iterator[_Compared]:
-        """Each commit that changed something, with the tree before it, and what differs."""
-        links = git.first_parents(self._view.git_dir, self._tip)
-        place, before = 0, ""
-        while piece := list(islice(links, PIECE)):
-            if not before:
-                self.root = piece[0].commit
-                self.is_shallow = self.root in _shallow_ends(self._view)
-                before = git.EMPTY_TREES[len(piece[0].tree)]
-            pairs = list(zip([before, *(link.tree for link in piece)], (link.tree for link in piece), strict=False))
-            found = git.diff_trees(self._view.git_dir, pairs, self._pathspec, options=git.AS_MADE)
-            for link, (old, _), diffs in zip(piece, pairs, found, strict=True):
-                if diffs:
-                    yield _Compared(place, link, old, diffs)
-                place += 1
-            before = piece[-1].tree
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    place: int
-    link: Link
-    before: str
-    diffs: list[Diff]
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """Commits in a row with the blobs that are new in them (None: too odd to read); ``missing`` are not here."""
-
-    compared: list[_Compared]
-    blobs: dict[str, bytes | None]
-    missing: set[str]
+    def _windows(self) -> Generator[Window, None, None]:
+        """The chain's windows, read ahead: where it is long by a process, which takes half of the work."""
+        asked = (self._view, self._tip, self._pathspec)
+        if self._length >= LONG:
+            with suppress(OSError):  # no process is to be had
+                return in_process(read_windows, *asked)
+        return in_thread(read_windows(*asked))
 
 
 class _Reader(TreeReader):
@@ -145,17 +104,13 @@ class _Reader(TreeReader):
         self._log_oids: dict[str, str] = {}
         self._metas: dict[str, FeatureMeta] = {}
         self._lost: dict[str, str | None] = {}
-        self._blobs: dict[str, bytes | None] = {}
+        self._metas_new: dict[str, bytes | None] = {}
 
-    def parse(self, window: _Window) -> None:
-        """Parse the work packages that are new in a window, each version once."""
-        self._blobs = window.blobs
-        for one in window.compared:
-            for diff in one.diffs:
-                key = (diff.path, diff.new or "")
-                data = window.blobs.get(key[1])
-                if data is not None and key not in self._wps and wp_path(diff.path) is not None:
-                    self._wps[key] = parse_wp(diff.path, data)
+    def take(self, window: Window) -> None:
+        """Know the versions that are new in a window."""
+        self._metas_new = window.metas
+        for key, wp in window.wps.items():
+            self._wps.setdefault(key, wp)
 
     def changes_at(self, step: Step, diffs: Iterable[Diff], missing: Set[str]) -> list[WPChange]:
         """What the next commit of the chain changed in work packages."""
@@ -179,8 +134,8 @@ class _Reader(TreeReader):
             self._files.get(named.feature, {}).pop(diff.path, None)
         elif (slug := log_path(diff.path)) is not None:
             self._log_oids[slug] = diff.new or ""
-        elif (slug := _meta_path(diff.path)) is not None:
-            self._metas[slug] = parse_meta(slug, self._blobs.get(diff.new or ""))
+        elif (slug := meta_path(diff.path)) is not None:
+            self._metas[slug] = parse_meta(slug, self._metas_new.get(diff.new or ""))
 
     def meta_now(self, slug: str) -> FeatureMeta:
         """What a feature's meta.json says at the commit that was visited last."""
@@ -203,54 +158,5 @@ class _Reader(TreeReader):
         return self._parse(sorted(self._files.get(slug, {}).items()))
 
 
-T = TypeVar("T")
-
-
-def _ahead(items: Generator[T, None, None]) -> Generator[T, None, None]:
-    """The same, each made in another thread while the one before it is used: git works while we think."""
-    with ThreadPoolExecutor(1) as thread:
-        try:
-            coming = thread.submit(next, items, None)
-            while (item := coming.result()) is not None:
-                coming = thread.submit(next, items, None)
-                yield item
-        finally:
-            thread.submit(items.close)
-
-
-def _in_windows(compared: Iterator[_Compared]) -> Iterator[list[_Compared]]:
-    """The same, in lists of some WINDOW differences; a commit is never divided."""
-    window: list[_Compared] = []
-    size = 0
-    for one in compared:
-        window.append(one)
-        size += len(one.diffs)
-        if size >= WINDOW:
-            yield window
-            window, size = [], 0
-    if window:
-        yield window
-
-
-def _matters(path: str) -> bool:
-    """Whether the file is one whose text is read ahead; lane logs can be large and are read one by one."""
-    return wp_path(path) is not None or _meta_path(path) is not None
-
-
-def _meta_path(path: str) -> str | None:
-    """The feature's slug for ``kitty-specs/<feature>/meta.json``; None for any other path."""
-    parts = path.split("/")
-    return parts[1] if len(parts) == 3 and parts[2] == "meta.json" else None
-
-
 def _nobody(_: Key) -> bool:
     return False
-
-
-def _shallow_ends(view: View) -> set[str]:
-    """The commits at which a shallow clone ends: they have parents, and nobody has those (gitglossary(7), shallow)."""
-    try:
-        with open(os.path.join(view.common_dir, "shallow"), encoding="ascii") as file:
-            return set(file.read().split())
-    except FileNotFoundError:  # a whole clone
-        return set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 
@@ -20,6 +21,14 @@ class CatflapError(Exception):
         place = f" {where}" if where else ""
         advice = f"; {hint}" if hint else ""
         super().__init__(f"cannot {what}{place}: {why}{advice}")
+
+    def __reduce__(self) -> tuple[Callable[..., CatflapError], tuple[object, ...]]:
+        """How it goes from one process to another (`pickle` would call us with the words of ``str()``)."""
+        return _again, (type(self), self.what, self.where, self.why, self.hint)
+
+
+def _again(kind: type[CatflapError], what: str, where: str, why: str, hint: str) -> CatflapError:
+    return kind(what, where=where, why=why, hint=hint)
 
 
 class InvalidEvent(CatflapError):
