@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from catflap import chain, chainwindow, git
+from catflap import chain, chainwindow
 from catflap.errors import GitFailed
+from catflap.objects import Objects
 from tests.backfilling import STORY, commit, ids, opt_in, preview, retold, shorts, story
 from tests.world import FEATURE, Repo, catflap, events, planned, told, wp_text
 
@@ -112,7 +113,7 @@ def test_git_calls_of_ours_never_fetch(tmp_path: Path) -> None:
     repo = clone(whole, tmp_path / "partial", "--filter=blob:none", "--no-checkout")
     repo.git("config", "remote.origin.uploadpack", f"touch '{tmp_path / 'fetched'}'; git-upload-pack")
     tree = repo.head("HEAD^{tree}")
-    with git.Objects(str(repo.path / ".git")) as objects:
+    with Objects(str(repo.path / ".git")) as objects:
         for rev in ("HEAD", "HEAD~3"):
             name = f"{rev}:kitty-specs/{FEATURE}/tasks/WP01-build.md"
             assert objects.blob(name, 100) is None

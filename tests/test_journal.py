@@ -10,12 +10,13 @@ from sqlite3 import Connection
 
 import pytest
 
-from catflap import ledger
+from catflap import ledger, trace
 from catflap.database import open_database, write_transaction
 from catflap.entrylines import line_of, style_of
 from catflap.journal import Entry, Journal, State, lane_times
-from catflap.ledger import Project, TraceRow
+from catflap.ledger import Project
 from catflap.queue import MAX_RETRIES, OfflineQueue
+from catflap.trace import TraceRow
 from tests.world import FEATURE, Repo, catflap, events, planned, short
 
 
@@ -198,5 +199,5 @@ def test_a_lane_is_entered_when_the_status_last_became_another(
 ) -> None:
     here = project(connection)
     with write_transaction(connection):
-        ledger.add_trace(connection, here.id, rows)
+        trace.add(connection, here.id, rows)
     assert lane_times(connection, here) == {(FEATURE, "WP01"): expected}

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from catflap import ledger
+from catflap import ledger, trace
 from catflap.announced import FeatureAnnounced, Ledger, WPAnnounced, apply_event
 from catflap.database import open_database, write_transaction
-from catflap.ledger import BaseRow, Project, TraceRow
+from catflap.ledger import BaseRow, Project
 from catflap.moves import OpenRebase
 from catflap.reflog import Cursor
+from catflap.trace import TraceRow
 
 KEY = ("001-demo", "WP01")
 
@@ -89,7 +90,7 @@ def test_dropped_project_takes_everything_with_it(connection: Connection, projec
     ledger.save(connection, project.id, told)
     view_id = ledger.put_view(connection, project.id, "/a/.git", Cursor(head="1" * 40))
     ledger.put_base(connection, view_id, {"x": BaseRow(None)})
-    ledger.add_trace(connection, project.id, [trace_row(1)])
+    trace.add(connection, project.id, [trace_row(1)])
     ledger.drop_project(connection, "/a/.git")
     tables = ("project", "view", "base", "feature", "announced", "seen_error", "trace")
     assert {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables} == dict.fromkeys(
@@ -155,10 +156,10 @@ def test_projects_with_the_same_ids_are_never_mixed(connection: Connection, proj
     told.put(KEY, STATE)
     told.errors.add("digest")
     ledger.save(connection, project.id, told)
-    ledger.add_trace(connection, project.id, [trace_row(1)])
+    trace.add(connection, project.id, [trace_row(1)])
     assert ledger.load(connection, other.id, ["001-demo"]).wp(KEY) is None
     assert ledger.load_errors(connection, other.id, ["digest"]) == set()
-    assert ledger.trace(connection, other.id, "WP01") == []
+    assert trace.last(connection, other.id, "WP01") == []
 
 
 def test_fork_saves_only_what_it_changed(connection: Connection, project: Project) -> None:
@@ -204,14 +205,14 @@ def test_undone_transaction_leaves_the_ledger_as_it_was(connection: Connection, 
 
 def test_trace_gives_the_last_decisions_oldest_first(connection: Connection, project: Project) -> None:
     rows = [trace_row(number) for number in range(5)]
-    ledger.add_trace(connection, project.id, [*rows, trace_row(9, wp_id="WP02"), trace_row(8, feature_slug="002-next")])
-    assert ledger.trace(connection, project.id, "WP01", feature="001-demo") == rows
-    assert ledger.trace(connection, project.id, "WP01", limit=2) == [rows[-1], trace_row(8, feature_slug="002-next")]
-    assert ledger.trace(connection, project.id, "WP09") == []
+    trace.add(connection, project.id, [*rows, trace_row(9, wp_id="WP02"), trace_row(8, feature_slug="002-next")])
+    assert trace.last(connection, project.id, "WP01", feature="001-demo") == rows
+    assert trace.last(connection, project.id, "WP01", limit=2) == [rows[-1], trace_row(8, feature_slug="002-next")]
+    assert trace.last(connection, project.id, "WP09") == []
 
 
 def test_trace_forgets_the_oldest(connection: Connection, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "TRACE_ROWS", 3)
+    monkeypatch.setattr(trace, "ROWS", 3)
     for number in range(5):
-        ledger.add_trace(connection, project.id, [trace_row(number)])
-    assert ledger.trace(connection, project.id, "WP01") == [trace_row(number) for number in (2, 3, 4)]
+        trace.add(connection, project.id, [trace_row(number)])
+    assert trace.last(connection, project.id, "WP01") == [trace_row(number) for number in (2, 3, 4)]

@@ -13,6 +13,7 @@ from catflap.announced import Ledger
 from catflap.drafts import Context, Draft
 from catflap.infer import infer
 from catflap.moves import Move, Rule
+from catflap.objects import Objects
 from catflap.trees import Step, TreeReader
 from tests.corpus import clone_corpus
 from tests.named import Key, Named, NamedReading
@@ -44,7 +45,7 @@ def replay(repo: Repo) -> list[Told]:
     """Each commit of the first-parent history, judged as a hand's, by catflap and by the plain reading."""
     view, reading, ledger = git.locate(str(repo.path)), NamedReading(repo), Ledger()
     found = []
-    with git.Objects(view.git_dir) as objects:
+    with Objects(view.git_dir) as objects:
         reader, before = TreeReader(view, objects), git.EMPTY_TREES[40]
         for line in repo.git("log", "--first-parent", "--reverse", "--format=%H %s").stdout.splitlines():
             commit, _, subject = line.partition(" ")

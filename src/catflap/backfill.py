@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from sqlite3 import Connection
 
-from catflap import ledger, queue
+from catflap import ledger, queue, trace
 from catflap.announce import Envelope
 from catflap.announced import Ledger
 from catflap.chain import Chain
@@ -25,13 +25,14 @@ from catflap.events import Event
 from catflap.facts import Key
 from catflap.git import View
 from catflap.instants import iso
-from catflap.ledger import Project, ToldBefore, TraceRow
+from catflap.ledger import Project, ToldBefore
 from catflap.milestone import Milestone, find_milestone, put_milestone
 from catflap.moves import Rule
 from catflap.outbox import trace_row
 from catflap.replay import Identified, Replay, Retold
 from catflap.settled import is_untold, keys_in, settled
 from catflap.span import Since, Span
+from catflap.trace import TraceRow
 
 RESERVED = 1_000
 """Places of the queue that a backfill leaves free, for what is changed while it waits to be sent."""
@@ -266,7 +267,7 @@ class _Writer:
                 if one.note is not None and one.event_id in valid
             ]
         queue.append(self._connection, [one.event.to_dict() for one in told], queued_at=int(time.time()))
-        ledger.add_trace(self._connection, self._project.id, rows)
+        trace.add(self._connection, self._project.id, rows)
         return told
 
     def _is_left_out(self, one: Identified, before: ToldBefore) -> bool:

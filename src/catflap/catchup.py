@@ -15,8 +15,9 @@ from catflap.clock import LamportClock
 from catflap.cursor import Cursor
 from catflap.errors import GitFailed, NotARepository
 from catflap.events import Event
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.moves import Move
+from catflap.objects import Objects
 from catflap.observe import Outcome, observe_head
 from catflap.reflog import first_cursor, read_since
 from catflap.reflogfile import has_entries

@@ -18,10 +18,11 @@ from catflap.chainwindow import Window, meta_path, read_windows
 from catflap.drafts import WPChange
 from catflap.facts import Key
 from catflap.featuremeta import FeatureMeta, parse_meta
-from catflap.git import SPECS, Objects, View
+from catflap.git import SPECS, View
 from catflap.gitformats import Diff, Link
 from catflap.lanelog import log_path
 from catflap.moves import Move, Rule
+from catflap.objects import Objects
 from catflap.trees import Step, TreeReader
 from catflap.workpackage import WorkPackage, wp_path
 

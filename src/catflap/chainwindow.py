@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from catflap import git
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.gitformats import Diff, Link
 from catflap.lanelog import log_path
+from catflap.objects import Objects
 from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
 
 PIECE = 512

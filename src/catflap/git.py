@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import IO
+from typing import TypeAlias
 
 from catflap.errors import GitFailed, NotARepository
-from catflap.gitformats import Commit, Diff, Link, parse_commit, parse_diffs, parse_link, parse_tree
+from catflap.gitformats import Diff, Link, parse_diffs, parse_link
 
 # What `git rev-parse --local-env-vars` lists in git 2.39; a test compares. A process less in every hook.
 LOCAL_ENV_VARS = frozenset(
@@ -29,14 +28,14 @@ EMPTY_TREES = {
     64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
 SPECS = "kitty-specs"
-FOLDER_MAX_BYTES = 1 << 24
 AS_MADE = ("--no-replace-objects",)
 """The option by which objects are read as they were made, whatever refs/replace says here: the same on each clone."""
 _PIPE_BYTES = 1 << 16
 """What a pipe holds on Linux: each read takes all that is there, so that git and other threads can go on."""
-_AT_ONCE = 200
-"""Questions to `cat-file` at once: few enough for any pipe (16 KiB on macOS), so that both sides never wait."""
 LANE_LOG = "status.events.jsonl"
+
+CatFile: TypeAlias = "subprocess.Popen[bytes]"
+"""A git process that answers questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,122 +138,18 @@ def worktrees(view: View) -> list[View]:
     return sorted(found.values(), key=lambda one: (one.git_dir != one.common_dir, one.git_dir))
 
 
-class Objects:
-    """git's objects, read one by one through one `cat-file --batch` that starts with the first question."""
-
-    def __init__(self, git_dir: str, options: Sequence[str] = ()) -> None:
-        self._git_dir = git_dir
-        self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
-        self._commits: dict[str, Commit | None] = {}
-
-    def __enter__(self) -> Objects:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._process is not None:
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with suppress(BrokenPipeError):  # git has ended already: the question it did not take is void
-                        pipe.close()
-            self._process.wait()
-            self._process = None
-
-    def commit(self, oid: str) -> Commit | None:
-        """The tree and parents of a commit; an empty tree for zeros (before the first commit); None: not there."""
-        if not oid.strip("0"):
-            return Commit(tree=EMPTY_TREES[len(oid)], parents=())
-        if oid not in self._commits:
-            found = self._get(oid, 1 << 16)
-            self._commits[oid] = parse_commit(found[1]) if found is not None else None
-        return self._commits[oid]
-
-    def blob(self, name: str, limit: int) -> bytes | None:
-        """The first ``limit`` + 1 bytes of the blob that ``name`` means (an oid, or ``tree:path``); None: not there."""
-        found = self._get(name, limit + 1)
-        return found[1] if found is not None and found[0] == "blob" else None
-
-    def blobs(self, oids: Sequence[str], limit: int) -> list[bytes | None]:
-        """As `blob` for each of ``oids``, all asked for at once, of processes that answer in large pieces."""
-        found: list[bytes | None] = []
-        for start in range(0, len(oids), _AT_ONCE):
-            with Objects(self._git_dir, self._options) as bulk:
-                bulk._start("--buffer")
-                group = oids[start : start + _AT_ONCE]
-                bulk._ask(*group)
-                bulk._end_of_questions()
-                answers = [bulk._answer(limit + 1) for _ in group]
-            found += [answer[1] if answer is not None and answer[0] == "blob" else None for answer in answers]
-        return found
-
-    def folder(self, name: str) -> list[tuple[str, bool]]:
-        """The files and folders (True) in the tree that ``name``, ``tree:path``, means; no links, no submodules."""
-        found = self._get(name, FOLDER_MAX_BYTES)
-        if found is None or found[0] != "tree":
-            return []
-        return list(parse_tree(found[1], oid_bytes=len(name.partition(":")[0]) // 2))
-
-    def has(self, name: str) -> bool:
-        """Whether ``name`` means any object."""
-        return self._get(name, 0) is not None
-
-    def _get(self, name: str, limit: int) -> tuple[str, bytes] | None:
-        if "\n" in name:
-            return None
-        self._ask(name)
-        return self._answer(limit)
-
-    def _ask(self, *names: str) -> None:
-        process = self._started()
-        assert process.stdin is not None
-        try:
-            process.stdin.write(b"".join(os.fsencode(name) + b"\n" for name in names))
-            process.stdin.flush()
-        except BrokenPipeError as error:  # git died: a damaged repository, or killed
-            raise GitFailed("read objects", where=f"of {self._git_dir}", why="git cat-file ended early") from error
-
-    def _answer(self, limit: int) -> tuple[str, bytes] | None:
-        stream = self._started().stdout
-        assert stream is not None
-        header = stream.readline().split()
-        if not header and is_partial(self._git_dir):
-            self.close()  # git before 2.45 ends where it may not fetch; the next question starts another one
-            return None
-        if not header:
-            raise GitFailed("read objects", where=f"of {self._git_dir}", why="git cat-file gave no answer")
-        if len(header) != 3 or not header[2].isdigit():
-            return None  # "missing", or "ambiguous"
-        size = int(header[2])
-        data = stream.read(min(size, limit))
-        _skip(stream, size - len(data) + 1)
-        return header[1].decode("ascii"), data
-
-    def _end_of_questions(self) -> None:
-        process = self._started()
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):  # git died: the answer says so
-            process.stdin.close()
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        return self._process or self._start()
-
-    def _start(self, *options: str) -> subprocess.Popen[bytes]:
-        with _starting_in(self._git_dir):
-            self._process = subprocess.Popen(
-                ["git", *self._options, f"--git-dir={self._git_dir}", "cat-file", "--batch", *options],
-                bufsize=_PIPE_BYTES,
-                cwd=self._git_dir,
-                env=environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        return self._process
+def start_cat_file(git_dir: str, options: Sequence[str], how: Sequence[str]) -> CatFile:
+    """A `cat-file --batch` that waits for questions; ``options`` are git's, ``how`` its own. Raises: GitFailed."""
+    with _starting_in(git_dir):
+        return subprocess.Popen(
+            ["git", *options, f"--git-dir={git_dir}", "cat-file", "--batch", *how],
+            bufsize=_PIPE_BYTES,
+            cwd=git_dir,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
 
 
 def diff_trees(
@@ -419,6 +314,26 @@ def walk_reflog(git_dir: str) -> str:
     return "".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value of git's configuration; ``scope`` is system, global, local, worktree or command."""
+
+    value: str
+    scope: str
+
+
+def settings(view: View) -> dict[str, Setting]:
+    """git's configuration as it counts in this view: of each name, in small letters, the last value."""
+    words = iter(ask(view.worktree, "config", "--list", "-z", "--show-scope").split("\0"))
+    found = {}
+    for scope, entry in zip(words, words, strict=False):
+        name, _, value = entry.partition("\n")
+        section, _, key = name.rpartition(".")
+        head, dot, rest = section.partition(".")
+        found[f"{head.lower()}{dot}{rest}.{key.lower()}"] = Setting(value, scope)
+    return found
+
+
 def project_slug(view: View) -> str:
     """The last part of origin's URL, else the name of the folder: design, What a work package says."""
     url = ask(view.worktree, "config", "--get", "remote.origin.url", ok=(0, 1)).strip().rstrip("/")
@@ -430,8 +345,3 @@ def project_slug(view: View) -> str:
 def hooks_dir(view: View) -> str:
     """The effective hooks folder, absolute: core.hooksPath, else the one that all worktrees share."""
     return ask(view.worktree, "rev-parse", "--path-format=absolute", "--git-path", "hooks").rstrip("\n")
-
-
-def _skip(stream: IO[bytes], count: int) -> None:
-    while count > 0:
-        count -= len(stream.read(min(count, 1 << 16))) or count

@@ -15,8 +15,9 @@ from typing import Any
 
 from catflap.database import when_free
 from catflap.instants import epoch_of
-from catflap.ledger import Project, TraceRow
+from catflap.ledger import Project
 from catflap.queue import MAX_RETRIES
+from catflap.trace import TraceRow
 
 _SENT = -1
 """Stands for the number of refusals of an event that the server has."""

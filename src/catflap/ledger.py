@@ -1,4 +1,4 @@
-"""What queue.db remembers of repositories: projects, views with cursor and base, what was announced, and why.
+"""What queue.db remembers of repositories: projects, views with cursor and base, and what was announced.
 
 The only owner of those tables. Knows SQL; begins no transaction of its own, since an observation is one.
 """
@@ -13,9 +13,6 @@ from typing import Any
 
 from catflap.announced import FeatureAnnounced, Key, Ledger, WPAnnounced
 from catflap.cursor import Cursor
-
-TRACE_ROWS = 20_000
-"""How many decisions `catflap explain` can look back on; older ones are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +49,6 @@ class BaseRow:
 
     facts: Any
     stamp: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TraceRow:
-    """One decision: a fact that was told (``event_id``) or held back, by which rule, seen where."""
-
-    at: str
-    feature_slug: str
-    wp_id: str | None
-    rule: str
-    outcome: str
-    fact: str
-    before: str | None
-    after: str | None
-    commit_sha: str | None
-    path: str | None
-    event_id: str | None
-    note: str
 
 
 _PROJECT = "SELECT id, common_dir, path, slug, hooks_dir, installed_at, heads FROM project"
@@ -285,46 +264,6 @@ def everything(connection: Connection, project_id: int) -> Ledger:
         )
     ]
     return load(connection, project_id, slugs)
-
-
-def add_trace(connection: Connection, project_id: int, rows: Iterable[TraceRow]) -> None:
-    """Remember decisions; the oldest of all are forgotten past TRACE_ROWS."""
-    connection.executemany(
-        "INSERT INTO trace (project_id, at, feature_slug, wp_id, rule, outcome, fact, before, after, commit_sha, "
-        "path, event_id, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            (
-                project_id,
-                row.at,
-                row.feature_slug,
-                row.wp_id,
-                row.rule,
-                row.outcome,
-                row.fact,
-                row.before,
-                row.after,
-                row.commit_sha,
-                row.path,
-                row.event_id,
-                row.note,
-            )
-            for row in rows
-        ],
-    )
-    connection.execute("DELETE FROM trace WHERE id <= (SELECT max(id) FROM trace) - ?", (TRACE_ROWS,))
-
-
-def trace(
-    connection: Connection, project_id: int, wp_id: str, *, feature: str | None = None, limit: int = 50
-) -> list[TraceRow]:
-    """The last decisions about a work package (of one feature, or of all that have such an id), oldest first."""
-    rows = connection.execute(
-        "SELECT at, feature_slug, wp_id, rule, outcome, fact, before, after, commit_sha, path, event_id, note "
-        "FROM trace WHERE project_id = ? AND wp_id = ? AND feature_slug = coalesce(?, feature_slug) "
-        "ORDER BY id DESC LIMIT ?",
-        (project_id, wp_id, feature, limit),
-    ).fetchall()
-    return [TraceRow(*row) for row in reversed(rows)]
 
 
 def _wp_to_json(state: WPAnnounced) -> str:

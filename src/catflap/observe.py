@@ -22,12 +22,13 @@ from catflap.drafts import Context, Inference, WPChange
 from catflap.events import Event
 from catflap.facts import Facts, Key
 from catflap.featuremeta import FeatureMeta
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.infer import infer, take_feature
 from catflap.instants import iso
 from catflap.ledger import BaseRow, Project, ViewState
 from catflap.leftovers import Leftovers
 from catflap.moves import Rule
+from catflap.objects import Objects
 from catflap.origins import mark_known
 from catflap.outbox import Judged, begin, branch_of, record
 from catflap.reflog import Reading, first_cursor, read_since

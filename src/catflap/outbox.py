@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
-from catflap import ledger, queue
+from catflap import ledger, queue, trace
 from catflap.announce import Envelope, announce
 from catflap.announced import FeatureAnnounced, Ledger
 from catflap.clock import LamportClock
@@ -19,8 +19,9 @@ from catflap.config import LOCAL_TEAM, is_kept_local
 from catflap.drafts import Draft, Inference, Note, WPChange
 from catflap.events import Event
 from catflap.instants import iso
-from catflap.ledger import Project, TraceRow
+from catflap.ledger import Project
 from catflap.moves import Move, Rule
+from catflap.trace import TraceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def record(
     rows = [row for one in judged for row in _trace(one, ids, iso(envelope.now_s))]
     rows += [_refused(draft, error, iso(envelope.now_s)) for draft, error in announcement.refused]
     if rows:
-        ledger.add_trace(connection, project.id, rows)
+        trace.add(connection, project.id, rows)
     return events
 
 

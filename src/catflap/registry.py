@@ -12,10 +12,11 @@ from catflap.cursor import Cursor
 from catflap.database import write_transaction
 from catflap.events import STATUSES
 from catflap.facts import Facts, Key
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.lanelog import log_path
 from catflap.ledger import BaseRow, Project
 from catflap.moves import is_zero
+from catflap.objects import Objects
 from catflap.reflog import end_cursor
 from catflap.telling import adopt
 from catflap.trees import TreeReader

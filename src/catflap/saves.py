@@ -15,12 +15,13 @@ from catflap.database import write_transaction
 from catflap.drafts import Context, WPChange
 from catflap.facts import NOTHING, Facts, Key, place
 from catflap.featuremeta import FeatureMeta, parse_meta
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.infer import infer, take_feature
 from catflap.instants import iso
 from catflap.lanelog import log_path
 from catflap.ledger import BaseRow, Project, ViewState
 from catflap.moves import Move, Rule, is_zero
+from catflap.objects import Objects
 from catflap.observe import Outcome, what_fits
 from catflap.outbox import Judged, begin, branch_of, record
 from catflap.reflogfile import has_entries

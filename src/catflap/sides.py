@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from catflap import findings, git, worktree
 from catflap.findings import DEFAULTS, Finding, Levels
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.lanelog import log_path
 from catflap.lint import Side, lint
+from catflap.objects import Objects
 from catflap.workpackage import MAX_BYTES, wp_path
 
 SETTINGS = ".kittify/catflap.toml"

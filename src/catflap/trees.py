@@ -13,10 +13,11 @@ from catflap.drafts import WPChange
 from catflap.errors import GitFailed
 from catflap.facts import NOTHING, Facts, Key, place, rows_by_wp
 from catflap.featuremeta import FeatureMeta, parse_meta
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.gitformats import Diff
 from catflap.lanelog import LaneRow, log_path, parse_log
 from catflap.moves import Move, Rule, rebased_from
+from catflap.objects import Objects
 from catflap.reflogfile import branch_entries
 from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
 

@@ -12,9 +12,10 @@ from catflap import findingformats, git, worktree
 from catflap.errors import BadInput
 from catflap.findingformats import Format
 from catflap.findings import Finding, Level, Levels
-from catflap.git import Objects, View
+from catflap.git import View
 from catflap.lanelog import log_path
 from catflap.lint import Side
+from catflap.objects import Objects
 from catflap.sides import Sides, hooks_index
 from catflap.terminal import say
 from catflap.workpackage import MAX_BYTES, wp_path

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from sqlite3 import Connection
 
-from catflap import ledger
+from catflap import ledger, trace
 from catflap.announced import WPAnnounced
 from catflap.errors import BadInput, CatflapError
 from catflap.here import project_here
-from catflap.ledger import TRACE_ROWS, Project, TraceRow
+from catflap.ledger import Project
 from catflap.pager import paged
 from catflap.terminal import say
+from catflap.trace import TraceRow
 from catflap.workpackage import normalise_wp_id
 
 LAST = 50
@@ -56,7 +57,7 @@ def _remembered(
     announced = ledger.everything(connection, project.id)
     states = {slug: wps[wp_id] for slug, wps in announced.wps.items() if wp_id in wps}
     decisions: dict[str, list[TraceRow]] = {}
-    for row in ledger.trace(connection, project.id, wp_id, limit=TRACE_ROWS):
+    for row in trace.last(connection, project.id, wp_id, limit=trace.ROWS):
         decisions.setdefault(row.feature_slug, []).append(row)
     return states, {slug: rows[-LAST:] for slug, rows in decisions.items()}
 
