@@ -292,6 +292,10 @@ class Hands:
     def has_conflict(self, view: str) -> bool:
         return bool(self.ask(view, "diff", "--name-only", "--diff-filter=U"))
 
+    def staged(self, view: str) -> set[str]:
+        """The work packages that the index has otherwise than HEAD, or unmerged."""
+        return {Path(path).name[:4] for path in self.ask(view, "diff", "--cached", "--name-only", "--", TASKS).split()}
+
     def is_clean(self, view: str) -> bool:
         return not self.ask(view, "status", "--porcelain", "--", TASKS)
 

@@ -29,6 +29,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -48,7 +49,7 @@ from catflap.observe import Outcome
 from catflap.saves import observe_view
 from tests import git_upheavals
 from tests.git_eyes import Step
-from tests.git_files import WPS, Says, Unclear, render
+from tests.git_files import IN_CONFLICT, WPS, Says, Unclear, render
 from tests.git_hands import Hands
 from tests.git_model import Event, View, World
 from tests.git_operations import OFTEN, OPERATIONS
@@ -192,7 +193,14 @@ class Life(RuleBasedStateMachine):
                 os.utime(Path(view.git_dir, name), (time.time() - SETTLED_S,) * 2)
 
     def here(self) -> dict[str, Any]:
-        return {view: self.hands.here(view) for view in self.views}
+        """What the files of each view say. What git lays out in the middle of something is nobody's word yet."""
+        found = {}
+        for name, view in self.views.items():
+            says = dict(self.hands.here(name))
+            if any(Path(view.git_dir, state).exists() for state in UNDER_WAY):
+                says |= {wp: replace(says[wp], lane=IN_CONFLICT) for wp in self.hands.staged(name) & set(says)}
+            found[name] = says
+        return found
 
     # -- what must hold
 

@@ -311,3 +311,22 @@ def test_a_switch_after_a_reset_that_threw_a_save_away_tells_nothing(repo: Repo)
     repo.git("switch", "-q", "--detach", "HEAD~1")
     assert 'lane: "planned"' in repo.wp().read_text("utf-8")
     assert look(repo) == [*before, "for_review>doing"]
+
+
+@pytest.mark.parametrize("is_in_conflict", [True, False])
+def test_a_commit_is_told_though_a_pick_under_way_lays_out_the_file_as_it_was_seen(
+    repo: Repo, is_in_conflict: bool
+) -> None:
+    repo.lane("for_review", body="to be picked", log=["- 2026-02-03T12:00:00Z – ada – picked"])
+    repo.write("WP02", body="theirs")
+    repo.git("add", "-A")
+    repo.git("commit", "-q", "--amend", "--no-edit")
+    picked = repo.head()
+    told_by_pick = look(repo)
+    repo.git("revert", "--no-edit", "HEAD")
+    repo.write("WP02", body="ours, in conflict with theirs")
+    if is_in_conflict:
+        repo.write(body="ours, in conflict, too", lane="planned")
+    repo.git("commit", "-q", "-a", "-m", "ours")
+    assert repo.git("cherry-pick", picked, check=False).returncode == 1
+    assert look(repo, files=False)[len(told_by_pick) :] == ["for_review>planned"]

@@ -6,7 +6,7 @@ that were there at the install, and what a commit left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,8 +62,12 @@ class Base:
         """Whether a file of this work package is in the working tree, though a commit may have taken it out of git."""
         return any(worktree.read_file(self._view, path) is not None for path in paths_of(change))
 
-    def _here(self, key: Key, paths: Iterable[str]) -> Facts:
-        """One work package as the working tree has it now, in the files at ``paths``, or wherever it was moved."""
+    def _here(self, key: Key, paths: Sequence[str]) -> Facts:
+        """One work package as the working tree has it now, in the files at ``paths``, or wherever it was moved. What
+        git has laid out there in the middle of a pick or a merge is nobody's word yet.
+        """
+        if worktree.is_waiting(self._view) and git.has_staged(self._view.git_dir, paths):
+            return NOTHING
         wps = [wp for path in paths if (wp := worktree.read_wp(self._view, path)) is not None]
         if not wps:
             files = worktree.members(self._view, key[0])

@@ -283,6 +283,12 @@ def touched(git_dir: str, tip: str, known: Iterable[str]) -> set[str]:
     return set(filter(None, answer.split("\0")))
 
 
+def has_staged(git_dir: str, paths: Iterable[str]) -> bool:
+    """Whether the index has any of these files otherwise than HEAD, or unmerged."""
+    command = ["diff-index", "--cached", "--name-only", "HEAD", "--"]
+    return bool(ask(git_dir, f"--git-dir={git_dir}", "--literal-pathspecs", *command, *paths))
+
+
 def is_on_a_remote(git_dir: str, oid: str) -> bool:
     """Whether a remote-tracking branch holds this commit: then somebody else may have made it."""
     answer = ask(

@@ -149,6 +149,11 @@ def is_under_way(view: View) -> bool:
     return any(os.path.exists(os.path.join(view.git_dir, name)) for name in (*UNDER_WAY, "HEAD.lock"))
 
 
+def is_waiting(view: View) -> bool:
+    """Whether git waits for a hand, with files that it has laid out, in the middle of a merge, a pick or the like."""
+    return any(os.path.exists(os.path.join(view.git_dir, name)) for name in UNDER_WAY if not name.endswith(".lock"))
+
+
 def index_stamp(view: View) -> str:
     """Identifies the state of the index; empty before anything was ever added."""
     try:
