@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 # One more than there are processors: many tests wait, for files to settle and for what must not come.
 JOBS   ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: demo test test-long lint format bench picture man lock clean
+.PHONY: demo docs test test-long lint format bench picture man lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -49,7 +49,13 @@ bench: $(STAMP)
 	$(BIN)/python -m bench.hub
 	$(BIN)/python -m bench.board
 
-# README's pictures, drawn from a run of the demo and of the hub.
+# The docs site, in build/site. A broken link ends it, and so does anything that a page would load from elsewhere. The
+# variable leaves out an advertisement of the theme's.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The docs are in build/site: begin at build/site/index.html."
+
+# README's pictures, drawn from a run of the demo, of the commands, and of the hub.
 picture: $(STAMP)
 	$(BIN)/python docs/picture.py
 	$(BIN)/python -m docs.board

@@ -14,7 +14,7 @@ from catflap import __version__
 from catflap.commandline import app
 
 PAGE = Path(__file__).with_name("catflap.1")
-DATE = "2026-11-24"
+DATE = "2026-11-25"
 """When the words of this file were last changed: a page made again from the same sources is the same."""
 
 BEFORE = (
@@ -51,7 +51,9 @@ AFTER: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("~/.spec-kitty/queue.db", "The events that wait to be sent, what was announced, and why (SQLite)."),
             ("~/.spec-kitty/clock.json", "The Lamport clock of this machine."),
             ("~/.spec-kitty/config.toml", "To which team each repository speaks."),
+            ("~/.spec-kitty/credentials", "The session with the team's server, unless the keyring keeps it."),
             ("~/.spec-kitty/watch.log", "What the watcher did."),
+            ("~/.spec-kitty/catflap.log", "What a hook met that is a bug of catflap's."),
             (".kittify/catflap.toml", "In a repository: how serious each rule of catflap check is."),
         ),
     ),

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import termios
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -69,14 +70,17 @@ def draw_command(place: Scratch, command: str) -> None:
     """Draw what a command prints."""
     console = recording()
     console.print(Text(f"$ catflap {command}", style="bold"))
-    console.print(Text.from_ansi(printed(place, command)), soft_wrap=True)
+    names = {str(place.repository): "~/src/cat-door", str(place.home): "~/.spec-kitty", str(place.root): "~"}
+    lines = [renamed(Text.from_ansi(line), names) for line in printed(place, command).splitlines()]
+    for line in narrowed(lines):
+        console.print(line)
     write(console, command)
 
 
 def printed(place: Scratch, command: str) -> str:
     """What ``catflap COMMAND`` prints on a terminal in the repository, colours included."""
     ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (100, COLUMNS * 2))  # wide: the paths are longer than what is shown in their place
+    termios.tcsetwinsize(theirs, (100, 2 * COLUMNS))  # wide: the paths are longer than what is shown in their place
     environment = place.environment() | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "GIT_PAGER": "cat"}
     words = [sys.executable, "-P", "-m", "catflap", command]
     with subprocess.Popen(
@@ -90,10 +94,34 @@ def printed(place: Scratch, command: str) -> str:
         os.close(ours)
     if process.returncode:
         raise SystemExit(f"catflap {command} ends with {process.returncode}:\n{found.decode()}")
-    text = found.decode().replace("\r\n", "\n")
-    for path, name in ((place.repository, "~/src/cat-door"), (place.home, "~/.spec-kitty"), (place.root, "~")):
-        text = text.replace(str(path), name)
-    return "\n".join(line.rstrip() for line in text.split("\n")).rstrip()
+    return found.decode().rstrip()
+
+
+def renamed(line: Text, names: Mapping[str, str]) -> Text:
+    """The line with other names for folders; what stands in a further column stays where it is."""
+    for path, name in names.items():
+        while (start := line.plain.find(path)) >= 0:
+            gap = line.plain.find("  ", start)
+            room = " " * (len(path) - len(name)) if gap >= 0 else ""
+            gap = gap if gap >= 0 else len(line)
+            line = Text.assemble(line[:start], name, line[start + len(path) : gap], room, line[gap:])
+    line.rstrip()
+    return line
+
+
+def narrowed(lines: Sequence[Text]) -> list[Text]:
+    """The lines, with no more than two spaces between the columns of a table."""
+    table = [line for line in lines if "  " in line.plain.strip()]
+    width = max((len(line) for line in table), default=0)
+    blank = "".join("." if all(line.plain[at : at + 1] in ("", " ") for line in table) else "x" for at in range(width))
+    gaps = [(found.start() + 2, found.end()) for found in re.finditer(r"\.{3,}", blank) if found.start() > 0]
+    return [_without(line, gaps) if line in table else line for line in lines]
+
+
+def _without(line: Text, gaps: Sequence[tuple[int, int]]) -> Text:
+    for start, end in reversed(gaps):
+        line = Text.assemble(line[:start], line[end:])
+    return line
 
 
 def recording() -> Console:

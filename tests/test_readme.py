@@ -1,4 +1,4 @@
-"""The documents say what is true: README's commands run, in its order; what they name is there."""
+"""README says what is true: its commands run, in its order. Its links are looked at in test_docs.py."""
 
 from __future__ import annotations
 
@@ -10,18 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import ROOT, runnable
 from tests.world import FEATURE, Repo, told, wp_text
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-SKIPPED = "<!-- not run:"
-
-
-def blocks(language: str, text: str = README) -> list[str]:
-    """The code blocks of a language, without those that say why they are not run."""
-    found = re.finditer(rf"(?P<before>[^\n]*)\n```{language}\n(?P<code>.*?)```", text, re.DOTALL)
-    return [match["code"] for match in found if SKIPPED not in match["before"]]
 
 
 @pytest.fixture
@@ -40,7 +32,7 @@ def project(tmp_path: Path) -> Repo:
 
 
 def test_readmes_commands_run_as_they_stand(project: Repo) -> None:
-    first, *rest = blocks("sh")
+    first, *rest = runnable(README, "sh")
     assert first.split("\n")[0].startswith("make demo ")
     script = "set -eu\n" + "".join(rest)
     assert script.count("catflap ") >= 10
@@ -61,7 +53,7 @@ def test_readmes_commands_run_as_they_stand(project: Repo) -> None:
 
 def test_readmes_python_runs_and_emits(project: Repo) -> None:
     project.install()
-    for code in blocks("python"):
+    for code in runnable(README, "python"):
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=project.path, capture_output=True, text=True, check=False
         )
@@ -74,17 +66,10 @@ def test_readmes_python_runs_and_emits(project: Repo) -> None:
 def test_the_two_commands_come_first_and_are_targets() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for document, language in ((README, "sh"), ((ROOT / "CONTRIBUTING.md").read_text("utf-8"), "sh")):
-        targets = re.findall(r"^make (\w+)", blocks(language, document)[0], re.MULTILINE)
+        targets = re.findall(r"^make (\w+)", runnable(document, language)[0], re.MULTILINE)
         assert targets
         assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
     assert README.index("make demo") < README.index("make test") < README.index("catflap install")
-
-
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_into_the_project_leads_somewhere(path: Path) -> None:
-    text = path.read_text("utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
 
 
 def test_the_feature_that_readme_speaks_of_is_the_tests_own() -> None:
