@@ -33,6 +33,11 @@ def is_kept_local(folder: Path, common_dir: str) -> bool:
     return binding is not None and binding.is_local
 
 
+def log_path() -> str | None:
+    """The file that ``CATFLAP_LOG`` names: what catflap does is written there (log.py)."""
+    return os.environ.get("CATFLAP_LOG") or None
+
+
 def is_disabled() -> bool:
     """Whether ``CATFLAP_DISABLE`` asks every door to do nothing, silently."""
     return os.environ.get("CATFLAP_DISABLE", "") not in ("", "0")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from catflap import log
 from catflap.errors import GitFailed, NotARepository
 from catflap.gitformats import Diff, Link, parse_diffs, parse_link
 
@@ -32,6 +33,8 @@ AS_MADE = ("--no-replace-objects",)
 """The option by which objects are read as they were made, whatever refs/replace says here: the same on each clone."""
 _PIPE_BYTES = 1 << 16
 """What a pipe holds on Linux: each read takes all that is there, so that git and other threads can go on."""
+_NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Windows opens a console for each git that a process without one starts, such as the watcher as a task."""
 LANE_LOG = "status.events.jsonl"
 
 CatFile: TypeAlias = "subprocess.Popen[bytes]"
@@ -77,9 +80,15 @@ def ask(cwd: str, *args: str, ok: Sequence[int] = (0,), index: str | None = None
     Raises: GitFailed with git's own last words, when it ends with a code that is not in ``ok``.
     """
     env = environment() | ({"GIT_INDEX_FILE": index} if index is not None else {})
-    with _starting_in(cwd):
+    with _starting_in(cwd), log.timed("git", f"{' '.join(args)}, in {cwd}"):
         done = subprocess.run(
-            ["git", *args], cwd=cwd, env=env, capture_output=True, input=words.encode("ascii"), check=False
+            ["git", *args],
+            cwd=cwd,
+            env=env,
+            capture_output=True,
+            input=words.encode("ascii"),
+            check=False,
+            creationflags=_NO_WINDOW,
         )
     if done.returncode not in ok:
         why = _last_words(done.stderr, done.returncode)
@@ -140,12 +149,13 @@ def worktrees(view: View) -> list[View]:
 
 def start_cat_file(git_dir: str, options: Sequence[str], how: Sequence[str]) -> CatFile:
     """A `cat-file --batch` that waits for questions; ``options`` are git's, ``how`` its own. Raises: GitFailed."""
-    with _starting_in(git_dir):
+    with _starting_in(git_dir), log.timed("git", f"cat-file --batch begins, in {git_dir}"):
         return subprocess.Popen(
             ["git", *options, f"--git-dir={git_dir}", "cat-file", "--batch", *how],
             bufsize=_PIPE_BYTES,
             cwd=git_dir,
             env=environment(),
+            creationflags=_NO_WINDOW,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -161,7 +171,7 @@ def diff_trees(
     """
     if not pairs:
         return []
-    with _starting_in(git_dir):
+    with _starting_in(git_dir), log.timed("git", f"diff-tree of {len(pairs)} pairs of trees, in {git_dir}"):
         done = subprocess.run(
             [
                 "git",
@@ -178,6 +188,7 @@ def diff_trees(
             ],
             cwd=git_dir,
             env=environment(),
+            creationflags=_NO_WINDOW,
             input="".join(f"{old} {new}\n" for old, new in pairs).encode("ascii"),
             capture_output=True,
             check=False,
@@ -208,6 +219,7 @@ def first_parents(git_dir: str, tip: str) -> Iterator[Link]:
             ["git", *AS_MADE, f"--git-dir={git_dir}", *command],
             cwd=git_dir,
             env=environment(),
+            creationflags=_NO_WINDOW,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

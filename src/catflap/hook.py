@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
     sys.path += sys.argv.pop(1).split(";")
@@ -16,8 +17,14 @@ if __name__ == "__main__":
 
 import os
 
-from catflap.config import home, is_disabled
+from catflap.config import home, is_disabled, log_path
 from catflap.errors import CatflapError
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from catflap.events import Event
+    from catflap.git import View
 
 WAIT_S = 1.0
 """How long a commit may wait for another process's lock; then its change is told later."""
@@ -58,12 +65,14 @@ def say(text: str) -> None:
 
 def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree: str) -> None:
     """Observe the view after git ran the hook ``name``. ``place``: its git dir, common dir and working tree."""
-    from catflap import seen
+    from catflap import log, seen
     from catflap.catchup import observe_moves
     from catflap.clock import LamportClock
     from catflap.database import explained, open_database
     from catflap.git import View
 
+    if (path := log_path()) is not None:
+        log.begin(path, " ".join(("hook", name, *args, "in", place[2])))  # git's user is not told of its troubles
     folder = home()
     view = View(*place)
     outcome = None
@@ -72,6 +81,8 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
         clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=WAIT_S)
         with explained(folder / "queue.db"):
             outcome = observe_moves(connection, clock, view, hook=(name, *args), wait_s=WAIT_S)
+            if outcome is not None and outcome.told and sys.stderr.isatty():
+                _welcome(connection, view, outcome.told)
     finally:
         connection.close()
         if outcome is not None and outcome.is_quiet:
@@ -82,6 +93,19 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
         from catflap.wording import queue_is_full
 
         say(queue_is_full(outcome.waiting))
+
+
+def _welcome(connection: Connection, view: View, told: list[Event]) -> None:
+    """Say, to a person at a terminal, that the first events of a project were told: all later ones are in silence."""
+    from catflap.journal import count_told
+    from catflap.ledger import find_project
+    from catflap.wording import what_changed, where
+
+    project = find_project(connection, view.common_dir)
+    if project is not None and count_told(connection, project.id, limit=len(told) + 1) <= len(told):
+        more = f" and {len(told) - 1} more" if len(told) > 1 else ""
+        what = f"told {where(told[0])} {what_changed(told[0])}{more}"
+        say(f"{what}; `catflap board` shows it. From now on commits are told in silence.")
 
 
 def main(argv: list[str]) -> None:

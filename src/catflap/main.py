@@ -8,7 +8,7 @@ import sys
 from types import TracebackType
 from typing import NoReturn
 
-from catflap.config import home, is_disabled
+from catflap.config import home, is_disabled, log_path
 from catflap.errors import CatflapError
 
 REPORT_TO = "https://github.com/catflap/catflap/issues"
@@ -91,9 +91,19 @@ def warn_of_watcher() -> None:
         print(f"catflap: {words}", file=sys.stderr)
 
 
+def _begin_log() -> None:
+    path = log_path()
+    if path is None:
+        return
+    from catflap import log
+
+    if (why := log.begin(path, " ".join(["catflap", *sys.argv[1:]]))) is not None:
+        print(f"catflap: {why}", file=sys.stderr)
+
+
 def run() -> None:
     """Run `catflap` with this process's arguments."""
-    if is_disabled():
+    if is_disabled() and sys.argv[1:2] != ["doctor"]:  # which is there to say so
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text here
@@ -104,6 +114,7 @@ def run() -> None:
         del sys.argv[1]
         hook.run()
         return
+    _begin_log()
     if sys.argv[1:] == ["watch"]:
         # A watcher stays for days: Typer and Rich, 11 MB, stay outside.
         with Boundary():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from sqlite3 import Connection
 
-from catflap import ledger, queue, worktree
+from catflap import ledger, log, queue, worktree
 from catflap.announced import Ledger
 from catflap.base import Base
 from catflap.clock import LamportClock
@@ -174,9 +174,19 @@ def _write_moves(
         # What looks left out may be what a checkout that is under way has put there: look when HEAD has moved.
         return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
     outcome.told = record(connection, clock, project, judged, told, branch=branch_of(cursor.ref))
+    _note(view, gathered, outcome)
     _write_view(connection, project, view, cursor, leftovers.rows(cursor.head), rows)
     outcome.is_quiet = not outcome.waiting and cursor.rebase is None
     return outcome
+
+
+def _note(view: View, gathered: Gathered, outcome: Outcome) -> None:
+    if not log.is_on:
+        return
+    for move, changes in zip(gathered.reading.moves, gathered.changes, strict=True):
+        log.note("observe", f"{view.worktree}: {move.rule.value}, {len(changes)} work packages differ: {move.label}")
+    told = ", ".join(f"{event.event_type} {event.aggregate_id}" for event in outcome.told) or "nothing"
+    log.note("observe", f"{view.worktree}: told {told}; no room for {outcome.waiting}")
 
 
 def _write_view(

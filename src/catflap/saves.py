@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
-from catflap import git, ledger, queue, seen, worktree
+from catflap import git, ledger, log, queue, seen, worktree
 from catflap.base import Base, log_row, wp_row
 from catflap.catchup import observe_moves
 from catflap.clock import LamportClock
@@ -151,6 +151,9 @@ def observe_files(
             if ledger.find_view(connection, view.git_dir) != state:
                 return Outcome(is_quiet=False, unsettled_s=worktree.SETTLE_S)
             _write(connection, clock, project, state, look, outcome, now_s)
+        if log.is_on:
+            told = ", ".join(f"{event.event_type} {event.aggregate_id}" for event in outcome.told) or "nothing"
+            log.note("observe", f"{view.worktree}: {len(look.rows)} files saved; told {told}")
     return outcome
 
 

@@ -13,9 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catflap import log
 from catflap.config import home
 from catflap.errors import BadInput, CatflapError
-from catflap.terminal import say, show_table
+from catflap.terminal import advise, say, show_table
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -49,6 +50,8 @@ def serve(host: str, port: int, database: str | None, *, is_behind_proxy: bool =
         print(f"catflap: the hub listens there, its board too; everything is in {path}", file=sys.stderr)
         if not has_users:
             print("catflap: nobody can log in yet: catflap hub user add NAME --team TEAM", file=sys.stderr)
+        else:
+            print(f"catflap: the team logs in by: catflap auth login --server {url}", file=sys.stderr)
         if host not in _LOOPBACK:
             words = "passwords cross the network as they are, and clients refuse to send theirs without TLS"
             print(f"catflap: {words}; put a TLS proxy in front (see --behind-proxy)", file=sys.stderr, flush=True)
@@ -78,6 +81,7 @@ def add_user(name: str, team: str, *, from_stdin: bool = False, database: str | 
         with transaction(connection):
             accounts.add(connection, name, password_hash, team=team, now_s=int(time.time()))
     say(f"{name} can log in to team {team}.")
+    advise(f"`catflap hub`, if it does not run; then `catflap auth login --server URL --username {name}`.")
     return 0
 
 
@@ -145,15 +149,17 @@ def _accounts(database: str | None) -> Iterator[Connection]:
 
 @contextmanager
 def _extra() -> Iterator[None]:
-    """Says which extra is missing, when that is why an import fails."""
+    """Says which package of the extra is missing, or too old, when that is why an import fails."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRA:
             raise
-        why = f"the package {package} is not installed"
-        raise MissingExtra("run the hub", why=why, hint="pip install 'catflap[hub]'") from error
+        why, hint = f"the package {package} is not installed", "pip install 'catflap[hub]'"
+        if sys.modules.get(package) is not None:
+            why, hint = f"the package {package} is too old: it has no {error.name}", f"pip install --upgrade {package}"
+        raise MissingExtra("run the hub", why=why, hint=hint) from error
 
 
 def _database_path(url: str | None) -> Path:
@@ -179,10 +185,13 @@ def _password(*, from_stdin: bool) -> str:
 
     password = getpass("Password: ")
     if getpass("The same again: ") != password:
-        raise BadInput("take the password", why="the two are not the same")
+        raise BadInput(
+            "take the password", why="the two are not the same", hint="type it twice, or use --password-stdin"
+        )
     return password
 
 
 def _log_to_stderr() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("catflap").setLevel(logging.INFO)
+    if not log.is_on:
+        logging.getLogger("catflap").setLevel(logging.INFO)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from catflap import git
+from catflap import git, log
 from catflap.clock import LamportClock
 from catflap.config import home
 from catflap.database import open_database
@@ -116,6 +116,8 @@ class Lines(Display):
     def views(self, views: Sequence[View], polled: Sequence[View]) -> None:
         repositories = len({view.common_dir for view in views})
         _line(f"watching {len(views)} worktrees of {repositories} repositories")
+        if not views:
+            _line("no repository is registered: run `catflap install` in one")
         for view in polled:
             _line(f"{view.worktree} is polled: no events come from there")
 
@@ -154,11 +156,13 @@ class _logging_to:
 
     def __init__(self, path: Path) -> None:
         self._handler = RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8")
+        self._handler.setLevel(logging.INFO)
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
 
     def __enter__(self) -> None:
         logging.getLogger().addHandler(self._handler)
-        logging.getLogger("catflap").setLevel(logging.INFO)
+        if not log.is_on:
+            logging.getLogger("catflap").setLevel(logging.INFO)
 
     def __exit__(self, *_: object) -> None:
         logging.getLogger().removeHandler(self._handler)
