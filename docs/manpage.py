@@ -41,6 +41,7 @@ AFTER: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("SPEC_KITTY_HOME", "The folder of everything that catflap keeps; ~/.spec-kitty when it is not set."),
             ("CATFLAP_DISABLE", "When 1, every command and hook ends at once, silently."),
+            ("CATFLAP_LOG", "A file: what commands, hooks and the watcher do is added to it, with times."),
             ("GIT_PAGER, PAGER", "What shows long output on a terminal, with git's core.pager: see git-var(1)."),
             ("NO_COLOR", "When set, nothing is coloured."),
         ),
