@@ -48,6 +48,13 @@ def test_what_decides_in_sync_imports_nothing_that_does_io(name: str) -> None:
     assert not imports(SOURCE / "sync" / f"{name}.py") & (FORBIDDEN | {"httpx", "websockets"})
 
 
+@pytest.mark.parametrize(
+    "name", ["finding", "machine", "home", "watcher", "team", "repository", "trial", "examination"]
+)
+def test_what_doctor_judges_by_imports_nothing_that_does_io(name: str) -> None:
+    assert not imports(SOURCE / "doctor" / f"{name}.py") & FORBIDDEN
+
+
 def test_every_file_opens_with_a_sentence() -> None:
     for path in SOURCE.rglob("*.py"):
         doc = ast.get_docstring(ast.parse(path.read_text("utf-8")))
@@ -56,15 +63,15 @@ def test_every_file_opens_with_a_sentence() -> None:
 
 
 def test_only_git_py_runs_git() -> None:
-    """The demo drives git as a user would, manager.py the service manager, pager.py a pager; nobody else starts one."""
-    allowed = {"git.py", "manager.py", "pager.py"}
+    """demo/ and doctor/driver.py drive git as a user would; manager.py runs the service manager, pager.py a pager."""
+    allowed = {"git.py", "manager.py", "pager.py", "doctor/driver.py"}
     runners = {path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if "subprocess" in imports(path)}
     assert runners <= allowed | {path for path in runners if path.startswith("demo/")}
 
 
 def test_the_table_of_rooms_names_every_file_once() -> None:
     there = {path.stem for path in SOURCE.glob("*.py")} - {"__init__", "__main__"}
-    assert set(rooms()) == there | {"commandline/", "commands/", "demo/", "hub/", "sync/", "schema.sql"}
+    assert set(rooms()) == there | {"commandline/", "commands/", "demo/", "doctor/", "hub/", "sync/", "schema.sql"}
 
 
 def test_arrows_point_down() -> None:

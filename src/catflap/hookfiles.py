@@ -6,6 +6,7 @@ A hook of the user's is renamed to ``<name>.catflap-kept``, never edited, so tha
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from catflap.errors import HookInTheWay
 from catflap.git import LOCAL_ENV_VARS
+from catflap.patience import put_over
 
 NAMES = ("post-commit", "post-checkout", "post-merge", "post-rewrite", "post-applypatch")
 KEPT = ".catflap-kept"
@@ -58,6 +60,35 @@ class Shim:
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         return text.encode("utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One of our hook names in one folder. ``path``: where the shim is, or should be; ``kept``: the user's own hook.
+
+    ``is_in_the_way``: another hook lies there while one is kept already, so that `put` refuses.
+    """
+
+    path: Path
+    state: State
+    kept: Path | None
+    is_in_the_way: bool
+
+
+def seat(folder: Path, name: str) -> Seat:
+    """How the hook ``name`` stands in ``folder``."""
+    path, kept = _seat(folder, name), folder / (name + KEPT)
+    is_other = _exists(path) and not _is_ours(path) and not _is_kept_already(path, name)
+    return Seat(path, _state(folder, name), kept if _exists(kept) else None, is_other and _exists(kept))
+
+
+def named_in(shim: bytes) -> dict[str, str]:
+    """What an installed shim names: ``python``, ``entry`` and ``home``, as far as it does."""
+    text = shim.decode("utf-8", "replace")
+    found = dict(re.findall(r"^(python|entry)=(.+)$", text, re.MULTILINE))
+    if (folder := re.search(r"^home=\$\{SPEC_KITTY_HOME:-(.+)\}$", text, re.MULTILINE)) is not None:
+        found["home"] = folder[1]
+    return {name: "".join(shlex.split(value)) for name, value in found.items()}
 
 
 def states(folder: Path) -> dict[str, State]:
@@ -158,4 +189,4 @@ def _write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(data)
     temporary.chmod(0o755)
-    temporary.replace(path)
+    put_over(temporary, path)

@@ -103,7 +103,7 @@ def _begin_log() -> None:
 
 def run() -> None:
     """Run `catflap` with this process's arguments."""
-    if is_disabled() and sys.argv[1:2] != ["doctor"]:  # which is there to say so
+    if is_disabled():
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no text here

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from catflap.patience import put_over
+
 CHANGED = "changed"
 
 
@@ -26,6 +28,11 @@ def register(home: str, common_dir: str) -> None:
     """Let the shim do its work in this repository."""
     _write(_path(home, common_dir, "registered"), "")
     report_change(home)
+
+
+def is_registered(home: str, common_dir: str) -> bool:
+    """Whether the shim does its work in this repository."""
+    return os.path.exists(_path(home, common_dir, "registered"))
 
 
 def unregister(home: str, common_dir: str) -> None:
@@ -70,6 +77,8 @@ def process_mark(pid: int) -> str | None:
 
 
 def _path(home: str, git_dir: str, name: str) -> str:
+    if git_dir[1:2] == ":":  # Windows: no colon can stand within a path; the shim does the same
+        git_dir = f"/{git_dir[0]}{git_dir[2:]}"
     return f"{home}/seen{git_dir}/{name}"
 
 
@@ -79,7 +88,7 @@ def _write(path: str, text: str) -> None:
     temporary = f"{path}.{os.getpid()}"
     with open(temporary, "w", encoding="utf-8", newline="") as file:
         file.write(text)
-    os.replace(temporary, path)
+    put_over(temporary, path)
 
 
 def _remove(path: str) -> None:

@@ -99,6 +99,14 @@ def systemd_unit(template: str, watcher: Watcher, *, version: int) -> str:
     )
 
 
+def interpreter_in(unit: str) -> str | None:
+    """The Python that a unit, an agent or a task runs; None when it names none."""
+    if (found := re.search(r'^ExecStart=:?"((?:[^"\\]|\\.)+)"', unit, re.MULTILINE)) is not None:
+        return re.sub(r"\\(.)", r"\1", found[1]).replace("%%", "%")
+    found = re.search(r"<array>\s*<string>([^<]+)</string>|<Command>([^<]+)</Command>", unit)
+    return html.unescape(found[1] or found[2]) if found is not None else None
+
+
 def unconfined(unit: str) -> str:
     """The unit without what needs namespaces: for a kernel that gives a user none."""
     return _without(unit, _NAMESPACED)

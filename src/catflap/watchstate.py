@@ -16,7 +16,7 @@ from typing import Any
 from catflap.errors import AlreadyWatching
 from catflap.expectation import is_expected
 from catflap.instants import iso
-from catflap.patience import naps
+from catflap.patience import naps, put_over
 
 BEAT_S = 20.0
 STALE_S = 60.0
@@ -103,7 +103,12 @@ def write_state(home: Path, state: WatchState) -> None:
     path = _state_path(home)
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_bytes(json.dumps(asdict(state)).encode())
-    temporary.replace(path)
+    put_over(temporary, path)
+
+
+def forget_state(home: Path) -> None:
+    """Expect nothing more of a watcher that died without a word; one that runs writes its state again."""
+    _state_path(home).unlink(missing_ok=True)
 
 
 def read_state(home: Path) -> WatchState | None:

@@ -11,6 +11,9 @@ from catflap.commandline import around, hub, memory, queue, repository, service,
 from catflap.main import warn_of_watcher
 from catflap.terminal import say_no_more
 
+_QUIET = frozenset(("watch", "service", "doctor", "demo", "schema", "completion", "hub"))
+"""The verbs that are not about the watcher, or say themselves how it is."""
+
 
 class _Verbs(TyperGroup):
     """All of them end with 0 when the reader of their output (`| head`) has seen enough; Typer would end with 1."""
@@ -57,7 +60,7 @@ def _main(
 ) -> None:
     """Tells your team what happens to Spec Kitty work packages, without anybody telling it.
 
-    Example: catflap install, then edit a work package's lane, commit, and: catflap queue list
+    Example: catflap install && catflap board
     """
-    if not version and ctx.invoked_subcommand not in ("watch", "service", "demo", "schema", "completion", "hub"):
+    if not version and ctx.invoked_subcommand not in _QUIET:
         warn_of_watcher()

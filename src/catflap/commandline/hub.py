@@ -48,7 +48,7 @@ def hub_user_add(
 ) -> None:
     """Let somebody log in to a team; the team is made when it is new. A known user joins it.
 
-    Example: catflap hub user add ada --team engines
+    Example: catflap hub user add reviewer --team engines
     """
     from catflap.commands.hub import add_user as work
 
@@ -74,7 +74,7 @@ def hub_user_remove(
 ) -> None:
     """Log somebody out, and let them in no more; what they sent stays.
 
-    Example: catflap hub user remove ada --team engines
+    Example: catflap hub user remove reviewer --team engines
     """
     from catflap.commands.hub import remove_user as work
 
@@ -85,7 +85,7 @@ def hub_user_remove(
 def hub_user_password(name: str, password_stdin: PasswordStdin = False, database: HubDatabase = None) -> None:
     """Give somebody a new password; they are logged out everywhere.
 
-    Example: catflap hub user password ada
+    Example: catflap hub user password reviewer
     """
     from catflap.commands.hub import set_password as work
 

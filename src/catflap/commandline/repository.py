@@ -96,6 +96,31 @@ def status(as_json: Json = False) -> None:
 
 
 @verbs.command()
+def doctor(
+    path: Repository = HERE,
+    fix: Annotated[bool, typer.Option("--fix", help="Put right what can safely be, then look again.")] = False,
+    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Try the hooks in a scratch clone.")] = True,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server how it is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find out why changes are not told: look at git, hooks, watcher, queue, clock, session, and try the hooks.
+
+    Where the repository is installed, a commit, an amend, a rebase and a commit in a linked worktree are made in a
+    scratch clone, with your own hooks, and each is timed. They run as at any commit of yours: what a hook does outside
+    of the repository it does then, too, and --no-probe leaves them alone. Nobody is told of these commits, and git
+    reaches no remote from there.
+
+    --fix puts hooks, file modes, a broken clock, an outdated or stopped service and the list of repositories right. It
+    deletes nothing of yours. Exit code 1 as long as something keeps changes from being told.
+
+    Example: catflap doctor --no-probe
+    """
+    from catflap.commands.doctor import doctor as work
+
+    end(work(path, mends=fix, tries_hooks=probe, asks_server=not offline, as_json=as_json))
+
+
+@verbs.command()
 def check(
     files: Annotated[
         list[Path] | None,

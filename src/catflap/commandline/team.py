@@ -52,7 +52,7 @@ def auth_login(
 ) -> None:
     """Log in at the team's server; says which repositories send there.
 
-    Example: catflap auth login --server https://catflap.example.org --username ada
+    Example: catflap auth login --server http://127.0.0.1:8028 --username reviewer
     """
     from catflap.commands.auth import login as work
 

@@ -19,6 +19,16 @@ def install(path: Path, *, with_hooks: bool = True) -> int:
     Raises: NotARepository, HookInTheWay, DatabaseUnusable.
     """
     view = git.locate(str(path))
+    found, folders, kept = put_in_place(view, with_hooks=with_hooks)
+    _report(found, view, folders, kept)
+    return 0
+
+
+def put_in_place(view: git.View, *, with_hooks: bool) -> tuple[registry.Registration, list[Path], list[str]]:
+    """Register the repository and put its hooks: what was found, the hooks folders, the names of hooks that are kept.
+
+    Raises: HookInTheWay, DatabaseUnusable.
+    """
     kept: list[str] = []
     folders = hook_folders(view) if with_hooks else []
     connection = open_database(home() / "queue.db")
@@ -33,8 +43,7 @@ def install(path: Path, *, with_hooks: bool = True) -> int:
     seen.register(str(home()), view.common_dir)
     for one in git.worktrees(view):
         seen.forget_tree(str(home()), one.git_dir)
-    _report(found, view, folders, kept)
-    return 0
+    return found, folders, kept
 
 
 def hook_folders(view: git.View) -> list[Path]:
@@ -74,4 +83,5 @@ def _report(found: registry.Registration, view: git.View, folders: list[Path], k
         print(f"Your own {name} hook is kept and runs first.")
     if not folders:
         print("No hooks: changes are told when `catflap observe` runs.")
-    print("Next: edit a work package's lane, commit, and look at `catflap queue list`.")
+    how = "and commit" if folders else "and run `catflap observe`"
+    print(f"Next: edit a work package's lane {how}; `catflap board` shows it then, `catflap events` what was told.")

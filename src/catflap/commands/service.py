@@ -125,6 +125,17 @@ def status(*, as_json: bool = False) -> int:
     return 0
 
 
+def compare() -> tuple[Health, bool]:
+    """How the manager sees the watcher, and whether the unit is what this catflap would write. Changes nothing.
+
+    Raises: NoServiceManager, ServiceInTheWay, ServiceFailed, BadInput.
+    """
+    folder = home()
+    manager = _manager(folder)
+    contents = manager.contents(shipped(f"watcher/{manager.kind.template}").read_text("utf-8"), _watcher(folder))
+    return manager.health(), _read(manager.unit) in contents
+
+
 def _begin(manager: Manager, contents: list[bytes]) -> None:
     """Put the unit in place and run it: as guarded as this system lets it be. Raises: ServiceFailed."""
     for content in contents:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ _CATFLAP = (sys.executable, "-P", "-m", "catflap")
 """-P: a file in the repository must not shadow a module of Python's."""
 _OURS = "catflap: "
 """What each line begins with that a hook says: git shows it to the user, and so does the demo."""
+_ROOM = "is there room on the disk? then run the demo again"
 
 
 @dataclass(slots=True)
@@ -70,7 +72,8 @@ class Scratch:
         self.said += [line for line in lines if line.startswith(_OURS)]
         if code != 0:
             words = [line for line in lines if line.startswith(("fatal: ", "error: "))] or lines[-1:]
-            raise GitFailed(f"run git {args[0]}", where=f"in {where}", why=words[0] if words else f"exit code {code}")
+            why = words[0] if words else f"exit code {code}"
+            raise GitFailed(f"run git {args[0]}", where=f"in {where}", why=why, hint=_ROOM)
         return out
 
     def install(self) -> None:
@@ -81,8 +84,7 @@ class Scratch:
         """What ``catflap ARGS`` prints. Raises: GitFailed with its last words, when it refuses."""
         code, out, err = self._run([*_CATFLAP, *args], self.root, stdin.encode(), {})
         if code != 0:
-            why = err.strip().splitlines()[-1:] or [f"exit code {code}"]
-            raise GitFailed(f"run `catflap {args[0]}`", where=f"in {self.root}", why=why[0])
+            raise self._refused(args, err.strip() or f"exit code {code}")
         return out
 
     @contextmanager
@@ -106,12 +108,18 @@ class Scratch:
                 line = os.fsdecode(process.stdout.readline()).strip()
                 if not line:
                     log.seek(0)
-                    why = os.fsdecode(log.read()).strip().splitlines()[-1:] or ["it ended"]
-                    raise GitFailed(f"run `catflap {args[0]}`", where=f"in {self.root}", why=why[0])
+                    raise self._refused(args, os.fsdecode(log.read()).strip() or "it ended")
                 yield line, process
             finally:
                 with interrupts_wait(process.kill), process:
                     process.terminate()
+
+    def _refused(self, args: Sequence[str], said: str) -> GitFailed:
+        """The error for a ``catflap ARGS`` that ended so: its last line, and how to try it."""
+        why = said.splitlines()[-1].removeprefix(_OURS)
+        return GitFailed(
+            f"run `catflap {args[0]}`", where=f"in {self.root}", why=why, hint=f"try it: catflap {args[0]}"
+        )
 
     def environment(self) -> dict[str, str]:
         """This process's environment without anything of the user's that speaks to git or catflap."""
@@ -138,7 +146,7 @@ class Scratch:
         def end_it() -> None:
             if process is not None and process.returncode is None:
                 with suppress(ProcessLookupError):  # it was just ending by itself
-                    os.killpg(process.pid, signal.SIGKILL)
+                    _kill(process)
 
         with interrupts_wait(end_it) as came:
             try:
@@ -152,12 +160,30 @@ class Scratch:
                     process_group=0,  # Ctrl-C reaches us alone: we end git together with its hooks
                 )
             except OSError as error:
-                raise GitFailed(f"run {command[0]}", where=f"in {cwd}", why=str(error)) from error
+                hint = f"is {command[0]} installed and on PATH?"
+                raise GitFailed(f"run {command[0]}", where=f"in {cwd}", why=str(error), hint=hint) from error
             if came():  # while it was being started, when end_it knew no process yet
                 end_it()
             with process:
                 out, err = process.communicate(stdin)  # ends when the last holder of the pipes is gone
         return process.returncode, os.fsdecode(out), os.fsdecode(err)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process, and all that it has started where the system knows groups (Windows: itself alone)."""
+    if os.name == "nt":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _remove(root: Path) -> None:
+    """The folder and all in it: Windows deletes none of git's objects before they are writable."""
+    if os.name == "nt":
+        for folder, _, names in os.walk(root):
+            for name in names:
+                os.chmod(os.path.join(folder, name), stat.S_IREAD | stat.S_IWRITE)
+    shutil.rmtree(root)
 
 
 @contextmanager
@@ -199,4 +225,4 @@ def scratch(*, keep: bool = False) -> Iterator[Scratch]:
     finally:
         if not stays:
             with interrupts_wait(lambda: None):
-                shutil.rmtree(root)
+                _remove(root)
