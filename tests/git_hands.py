@@ -21,7 +21,6 @@ from tests.git_files import (
     TASKS,
     Place,
     Says,
-    Unclear,
     files_of,
     read_files,
     read_place,
@@ -191,26 +190,23 @@ class Hands:
 
     def _fresh(self, view: str, new: str) -> frozenset[str]:
         """The work packages that commits on the way to ``new`` touch which no worktree came to before."""
-        lines = [line for name in self.places for line in self._journal(name)]
-        found = []
-        for known in (lines, [line for line in lines if line[0] != line[1]]):
-            heads = [f"^{oid}" for _, oid in known]
-            args = ("log", "--ignore-missing", "--format=", "--name-only", "--no-renames", "--stdin", "--", TASKS)
-            asked = "\n".join([new, f"^{self.heads[view]}", *heads])
-            done = subprocess.run(
-                ["git", *args], cwd=self.places[view], input=asked, capture_output=True, text=True, check=True
-            )
-            found.append(frozenset(Path(name).name[:4] for name in done.stdout.split()))
-        if found[0] != found[1]:
-            raise Unclear("whether a stash or the like, not read yet, has made a commit known")
-        return found[0]
+        heads = [f"^{new}" for name in self.places for _, new in self._journal(name)]
+        args = ("log", "--ignore-missing", "--format=", "--name-only", "--no-renames", "--stdin", "--", TASKS)
+        asked = "\n".join([new, f"^{self.heads[view]}", *heads])
+        done = subprocess.run(
+            ["git", *args], cwd=self.places[view], input=asked, capture_output=True, text=True, check=True
+        )
+        return frozenset(Path(name).name[:4] for name in done.stdout.split())
 
     def _journal(self, view: str) -> list[tuple[str, str]]:
-        """(old, new) of what HEAD did in a worktree before this step, but for switches and inner steps of rebases."""
+        """(old, new) of where HEAD came in a worktree before this step, but for switches and inner steps of rebases."""
         path = self.ask(view, "rev-parse", "--path-format=absolute", "--git-path", "logs/HEAD")
         lines = (line.partition("\t") for line in Path(path).read_text("utf-8").splitlines())
         entries = [(head.split(), message) for head, _, message in lines if not _SILENT.match(message)]
-        return [(words[0], words[1]) for words, _ in entries if int(words[-2]) <= self.moved_at.get(view, 0)]
+        came = [
+            words for words, message in entries if words[0] != words[1] and (words[0].strip("0") or message.strip())
+        ]
+        return [(words[0], words[1]) for words in came if int(words[-2]) <= self.moved_at.get(view, 0)]
 
     # -- what a hand writes
 

@@ -330,3 +330,15 @@ def test_a_commit_is_told_though_a_pick_under_way_lays_out_the_file_as_it_was_se
     repo.git("commit", "-q", "-a", "-m", "ours")
     assert repo.git("cherry-pick", picked, check=False).returncode == 1
     assert look(repo, files=False)[len(told_by_pick) :] == ["for_review>planned"]
+
+
+def test_a_worktree_added_after_a_pull_does_not_make_known_what_the_pull_brought(tmp_path: Path, repo: Repo) -> None:
+    mate = Repo(tmp_path / "mate")
+    repo.git("clone", "-q", repo.path, mate.path)
+    mate.lane("doing")
+    repo.git("pull", "-q", "--rebase", mate.path, "main")
+    agent = agent_of(repo, tmp_path)
+    assert look(agent, files=False, hook=("post-checkout", "", "", "1")) == []
+    assert look(repo) == []
+    repo.write(lane="for_review")
+    assert look(repo) == ["doing>for_review"]

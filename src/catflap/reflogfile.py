@@ -99,7 +99,11 @@ def _knows(path: str, cursor: Cursor) -> bool:
 
 
 def _counts(entry: Entry) -> bool:
-    """A rebase counts where it ends: its steps are judged then."""
+    """A rebase counts where it ends: its steps are judged then. `worktree add` begins a reflog as a switch would, and
+    then resets to where it is; so does `stash`.
+    """
+    if entry.old == entry.new or (is_zero(entry.old) and not entry.message.startswith(("commit", "clone"))):
+        return False
     step = rebase_step(entry.message)
     return step == "finish" if step is not None else classify(entry.message) is not Rule.SWITCH
 
