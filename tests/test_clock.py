@@ -20,7 +20,7 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catflap.clock import MAX_CLOCK, MAX_REMOTE, LamportClock, generate_node_id
+from catflap.clock import MAX_CLOCK, MAX_FOLLOWED, LamportClock, generate_node_id
 from catflap.errors import BadInput, ClockBusy, ClockUnwritable
 from catflap.queue import OfflineQueue
 
@@ -169,7 +169,7 @@ def test_clock_only_ever_grows(tmp_path_factory: pytest.TempPathFactory, steps: 
         last = value
 
 
-@pytest.mark.parametrize("remote", [MAX_REMOTE + 1, "7", True, None, 1.0], ids=str)
+@pytest.mark.parametrize("remote", [MAX_FOLLOWED + 1, "7", True, None, 1.0], ids=str)
 def test_clock_that_nobody_can_have_is_not_followed(path: Path, remote: Any) -> None:
     clock = LamportClock.load(path)
     assert clock.tick() == 1

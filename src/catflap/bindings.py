@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from catflap.errors import BadInput, ConfigUnusable
+from catflap.patience import put_over
 
 _HINT = "mend it, or move it away"
 
@@ -129,7 +130,7 @@ def _replace(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    put_over(temporary, path)
 
 
 def _path(home: Path) -> Path:

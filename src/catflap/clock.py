@@ -19,12 +19,15 @@ from typing import Any
 
 from catflap.config import home
 from catflap.errors import BadInput, ClockBusy, ClockUnwritable
-from catflap.patience import naps
+from catflap.patience import naps, put_over
 
 MAX_CLOCK = 2**53 - 1
 """The highest value that every JSON reader keeps exact (RFC 8259, section 6); a file with more is damaged."""
 MAX_REMOTE = 2**52
-"""The highest clock that we follow: beyond it one bad sender could leave us nothing to count with."""
+"""The highest clock that a team's event may have; a hub refuses one with more."""
+MAX_FOLLOWED = MAX_REMOTE // 2
+"""The highest clock of others that we follow. Below `MAX_REMOTE`, so that after one bad sender there is as much again
+to count on, and the hub takes what is told then."""
 
 _MAX_BYTES = 64 * 1024
 # Opening must neither wait for a pipe's writer nor follow a link; the names are missing on Windows.
@@ -90,7 +93,7 @@ class LamportClock:
             ClockUnwritable: the file cannot be kept; no value was given out.
         """
         if count < 0:
-            raise BadInput("tick the clock", why=f"{count} is not a number of ticks")
+            raise BadInput("tick the clock", why=f"{count} is not a number of ticks", hint="ask for 0 or more")
         if count == 0:
             return range(0)
         last = self._advance(count, floor)
@@ -100,11 +103,12 @@ class LamportClock:
         """The value after an event with clock `remote` arrived: one past the higher of both (Lamport 1978).
 
         Raises:
-            BadInput: `remote` is no integer up to `MAX_REMOTE`; the clock did not move.
+            BadInput: `remote` is no integer up to `MAX_FOLLOWED`; the clock did not move.
             ClockBusy, ClockUnwritable: as `tick_many`.
         """
-        if type(remote) is not int or remote > MAX_REMOTE:
-            raise BadInput("follow the clock", where=f"{remote!r:.40}", why=f"no integer up to {MAX_REMOTE}")
+        if type(remote) is not int or remote > MAX_FOLLOWED:
+            why, hint = f"no integer up to {MAX_FOLLOWED}", "correct the clock of the machine that sent it"
+            raise BadInput("follow the clock", where=f"{remote!r:.40}", why=why, hint=hint)
         return self._advance(1, remote)
 
     def _advance(self, count: int, floor: int) -> int:
@@ -183,9 +187,9 @@ class LamportClock:
         finally:
             os.close(descriptor)
         kept = self._keep_previous()
-        self._spare.replace(self.path)
+        put_over(self._spare, self.path)
         if kept:
-            self._previous.replace(self._spare)
+            put_over(self._previous, self._spare)
 
     def _open_spare(self, size: int) -> int:
         """A descriptor of a file that is nobody's clock: the last one if its size fits, so that no read is torn."""

@@ -1,7 +1,8 @@
-"""How long to sleep between two tries at a lock that another process holds. Knows no locks."""
+"""How long to sleep between two tries at what another process holds: a lock, on Windows a file. Knows no locks."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ FIRST_NAP_S = 0.006
 LAST_NAP_S = 0.0002
 SHRINKING_S = 0.02
 """Naps shrink over this much waiting, so whoever has waited longest tries most often and wins soonest."""
+REPLACE_WAIT_S = 1.0
 
 
 def naps(wait_s: float) -> Iterator[None]:
@@ -25,3 +27,18 @@ def naps(wait_s: float) -> Iterator[None]:
         longest = FIRST_NAP_S + (LAST_NAP_S - FIRST_NAP_S) * shrunk
         time.sleep(longest * (0.5 + time.perf_counter_ns() % 1000 / 2000))
         yield
+
+
+def put_over(temporary: str | os.PathLike[str], path: str | os.PathLike[str], *, system: str = os.name) -> None:
+    """Put ``temporary`` in the place of ``path``, at once. Raises: OSError.
+
+    Windows refuses that while anybody has ``path`` open, to read it, say: so it is tried again for a while.
+    """
+    if system == "nt":
+        for _ in naps(REPLACE_WAIT_S):
+            try:
+                os.replace(temporary, path)
+                return
+            except PermissionError:  # open elsewhere, or not ours to write: the last try below says it
+                continue
+    os.replace(temporary, path)

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from catflap import watchstate
+from catflap.patience import put_over
 
-OFFLINE = "Offline"
-STATES = (OFFLINE, "Reconnecting", "Connected", "Offline - Batch Mode")
+OFFLINE, CONNECTED = "Offline", "Connected"
+STATES = (OFFLINE, "Reconnecting", CONNECTED, "Offline - Batch Mode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class SyncState:
     server: str | None = None
     team: str | None = None
     sequence: int | None = None
+
+    def sequence_at(self, server: str, team: str) -> int | None:
+        """``sequence``, when it is one of this team at this server."""
+        return self.sequence if (self.server, self.team) == (server, team) else None
 
 
 def read_sync_state(home: Path) -> SyncState:
@@ -62,7 +67,7 @@ def change_sync_state(home: Path, change: Callable[[SyncState], SyncState]) -> S
         temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
         try:
             temporary.write_bytes(json.dumps(asdict(state)).encode())
-            temporary.replace(path)
+            put_over(temporary, path)
         except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
