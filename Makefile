@@ -1,7 +1,14 @@
 # A bare machine needs python3 (3.11 or newer), git and make; everything else is fetched, locked, into .venv.
-PYTHON ?= python3
 VENV   := .venv
-BIN    := $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+  # The recipes are for Git's own sh, which has to be on PATH.
+  SHELL  := sh.exe
+  PYTHON ?= python
+  BIN    := $(VENV)/Scripts
+else
+  PYTHON ?= python3
+  BIN    := $(VENV)/bin
+endif
 STAMP  := $(VENV)/.ready
 # One more than there are processors: many tests wait, for files to settle and for what must not come.
 JOBS   ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')

@@ -30,18 +30,21 @@ git_dir=${answer%%"$newline"*}
 answer=${answer#*"$newline"}
 common_dir=${answer%%"$newline"*}
 tree=${answer#*"$newline"}
-[ -e "$home/seen$common_dir/registered" ] || exit $catflap_status
+seen_git=$git_dir seen_common=$common_dir
+# Git for Windows names a drive, C:/, and no colon can stand within a path.
+case $git_dir in ?:*) seen_git=/${git_dir%%:*}${git_dir#?:} seen_common=/${common_dir%%:*}${common_dir#?:} ;; esac
+[ -e "$home/seen$seen_common/registered" ] || exit $catflap_status
 seen=
-{ IFS= read -r seen <"$home/seen$git_dir/tree"; } 2>/dev/null
+{ IFS= read -r seen <"$home/seen$seen_git/tree"; } 2>/dev/null
 [ "$seen" = "$tree" ] && exit $catflap_status
 
 # A watcher that is alive does the work: it gets a note. A pid alone proves nothing, its start time does (proc(5)).
 has_started() { [ "${20}" = "$started" ]; }
 line=
-{ read -r watcher started <"$home/seen$common_dir/watched" && read -r line <"/proc/$watcher/stat"; } 2>/dev/null
+{ read -r watcher started <"$home/seen$seen_common/watched" && read -r line <"/proc/$watcher/stat"; } 2>/dev/null
 if [ -n "$line" ] && has_started ${line##*) }; then
   # Not `:`, a special builtin: where the folder is not there yet, its redirection would end this shell (POSIX, 2.8.1).
-  { true >"$home/seen$git_dir/note"; } 2>/dev/null && exit $catflap_status
+  { true >"$home/seen$seen_git/note"; } 2>/dev/null && exit $catflap_status
 fi
 
 # What binds git to this repository must not reach the git that catflap runs.

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.portable import need_of, posix_only_files
+
+WINDOWS = os.name == "nt"
+collect_ignore = posix_only_files() if WINDOWS else []
+
+
+def pytest_report_header() -> list[str]:
+    return [f"left out, for modules that Windows does not have: {', '.join(collect_ignore)}"] if WINDOWS else []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On Windows leave out what needs POSIX, each test with a word."""
+    for item in filter(lambda _: WINDOWS, items):
+        if isinstance(item, pytest.Function) and (need := need_of(item.function, fixtures_of(item))) is not None:
+            item.add_marker(pytest.mark.skip(reason=f"Windows has no {need}"))
+
+
+def fixtures_of(item: pytest.Function) -> list[Callable[..., Any]]:
+    """The functions of the fixtures that a test asks for."""
+    found = item._fixtureinfo.name2fixturedefs
+    return [one[-1].func for name, one in found.items() if not name.startswith("_")]
+
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -26,6 +51,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name in [name for name in os.environ if name.startswith(("GIT_", "CATFLAP_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(forbidden))
+    monkeypatch.setenv("USERPROFILE", str(forbidden))  # its name on Windows
     monkeypatch.setenv("SPEC_KITTY_HOME", str(base / "spec-kitty"))
     config = base / "gitconfig"
     config.write_text(

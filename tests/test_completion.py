@@ -102,6 +102,12 @@ def test_where_nothing_is_installed_nothing_is_completed_and_nothing_said(
     assert not home.exists()
 
 
+def test_the_help_says_what_a_shell_runs() -> None:
+    text = " ".join(catflap("completion", "--help").stdout.split())
+    for _, source in STARTS.values():
+        assert source.rpartition("; ")[2] in text
+
+
 @pytest.mark.parametrize("shell", list(STARTS))
 def test_the_script_is_printed_whatever_shell_asks(shell: str) -> None:
     done = catflap("completion", shell)

@@ -344,6 +344,8 @@ def test_the_board_stays_up_until_ctrl_c(temporary: Path) -> None:
         assert "Where to go next:\n" in list(lines)
     assert process.returncode == 0
     assert list(temporary.iterdir()) == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, trust_env=False)
 
 
 def test_a_hub_that_says_otherwise_is_our_bug(place: Scratch) -> None:
@@ -356,7 +358,10 @@ def test_a_hub_that_says_otherwise_is_our_bug(place: Scratch) -> None:
     assert "The hub's board is what the files say, too." not in said
 
 
-def test_ctrl_c_cleans_up(temporary: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_who_ends_it_finds_nothing_left(temporary: Path, name: str) -> None:
+    if (ending := getattr(signal, name, None)) is None:
+        pytest.skip(f"no {name} here")
     process = subprocess.Popen(
         [sys.executable, "-m", "catflap", "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -365,7 +370,7 @@ def test_ctrl_c_cleans_up(temporary: Path) -> None:
         if line.startswith("  5. "):
             break
     assert len(list(temporary.iterdir())) == 1
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     _, errors = process.communicate()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors

@@ -28,6 +28,7 @@ from tests.world import FEATURE, Repo, planned
 
 SECOND_SCREEN, FIRST_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
 NO_CURSOR, CURSOR = "\x1b[?25l", "\x1b[?25h"
+SEE = "`catflap events` lists them, `catflap board` where all stands"
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ def test_a_terminal_gets_a_live_view_and_is_given_back_on_ctrl_c(repo: Repo) -> 
         assert terminal.written.startswith(SECOND_SCREEN + "\x1b[H" + NO_CURSOR)
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.wait_closed() == 0
-        assert terminal.written.endswith(CURSOR + FIRST_SCREEN + "2 events told\r\n")
+        assert terminal.written.endswith(f"{CURSOR}{FIRST_SCREEN}2 events told; {SEE}\r\n")
         assert "Traceback" not in terminal.written
 
 
@@ -248,4 +249,4 @@ def test_after_a_resize_and_ctrl_c_the_screen_is_as_before(repo: Repo, tmp_path:
         assert "before" not in terminal.screen
         terminal.press("C-c")
         terminal.wait_shown("ended with 0")
-        assert terminal.screen.split("\n")[:3] == ["before", "1 event told", "ended with 0"]
+        assert terminal.screen.split("\n")[:3] == ["before", f"1 event told; {SEE}", "ended with 0"]

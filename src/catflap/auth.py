@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from catflap.errors import BadAnswer, CredentialsUnusable, LoginRefused, NotLoggedIn, ServerUnreachable
 from catflap.kernellock import kernel_lock
+from catflap.patience import put_over
 from catflap.sync.answers import Answer, read_object, trouble_of
 from catflap.sync.keyrings import Keyring, keyring
 
@@ -29,6 +30,7 @@ EARLY_S = 30.0
 """How long before its end a token is renewed."""
 DEFAULT_LIFETIMES = {"access_lifetime": 900.0, "refresh_lifetime": 604_800.0}
 LOG_IN = "log in: `catflap auth login`"
+_IS_IT_OURS = "is it a catflap hub? correct the address in --server"
 _RESERVE_BYTES = 32 << 10
 _MAX_BYTES = 64 << 10
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{1,8192}")
@@ -91,10 +93,11 @@ def log_in(home: Path, server: Server, username: str, password: str, *, team: st
         url = server.address.url
         if answer.status in (400, 401, 403):
             why = f"it does not accept {username} with this password" + (f" for team {team}" if team else "")
-            raise LoginRefused("log in", where=f"at {url}", why=why)
+            hint = "try again, or ask whoever runs the server for a new password"
+            raise LoginRefused("log in", where=f"at {url}", why=why, hint=hint)
         tokens = _read_tokens(answer, "log in", url)
         if not isinstance(tokens.get("team_slug"), str):
-            raise BadAnswer("log in", where=f"at {url}", why="its answer names no team")
+            raise BadAnswer("log in", where=f"at {url}", why="its answer names no team", hint=_IS_IT_OURS)
         has_keyring = keyring() is not None
         former = _load_any(home)
         session = Session(server=url, username=username, received_at=time.time(), is_in_keyring=has_keyring, **tokens)
@@ -184,7 +187,7 @@ def _read_tokens(answer: Answer, what: str, url: str) -> dict[str, Any]:
         raise BadAnswer(what, where=f"at {url}", why=trouble_of(replace(answer, body=b"")), hint="try again later")
     value = read_object(answer)
     if value is None or not all(is_token(value.get(name)) for name in ("access", "refresh")):
-        raise BadAnswer(what, where=f"at {url}", why="it answers no tokens; is it a catflap hub?")
+        raise BadAnswer(what, where=f"at {url}", why="it answers no tokens", hint=_IS_IT_OURS)
     found: dict[str, Any] = {name: value[name] for name in ("access", "refresh")}
     for name, default in DEFAULT_LIFETIMES.items():
         found[name] = _seconds(value.get(name), default)
@@ -251,7 +254,7 @@ class _writing:
             _keyring().put(session.server, session.username, json.dumps(secrets))
         self._write(json.dumps(fields).encode())
         try:
-            self._spare.replace(self._path)
+            put_over(self._spare, self._path)
         except OSError as error:
             raise _unusable(self._path, error.strerror or str(error), "move away what is there") from error
 

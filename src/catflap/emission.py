@@ -164,4 +164,5 @@ def _announce(connection: Connection, project_id: int, event: Event) -> None:
         try:
             ledger.save(connection, project_id, told)
         except UnicodeEncodeError as error:  # half of a surrogate pair: JSON can hold it, SQLite's text cannot
-            raise InvalidEvent("announce the event", where=event.event_type, why=str(error)) from error
+            hint = "use text that can be written in UTF-8"
+            raise InvalidEvent("announce the event", where=event.event_type, why=str(error), hint=hint) from error

@@ -168,6 +168,7 @@ class ObserverWatch:
         self._post = post
         self._observer = observer
         self._watches: dict[str, ObservedWatch] = {}
+        self._named: dict[str, str] = {}
         observer.start()
 
     def watch_only(self, folders: Mapping[str, Kind]) -> None:
@@ -183,6 +184,7 @@ class ObserverWatch:
                     recursive=recursive,
                     event_filter=_wanted_events(),
                 )
+        self._named = {os.path.realpath(folder): folder for folder in self._watches}
 
     def is_alive(self) -> bool:
         return self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
@@ -195,7 +197,21 @@ class ObserverWatch:
         """Called by watchdog's thread."""
         for path in _paths(event):
             folder, name = os.path.split(path)
-            self._post(folder, name)
+            self._post(as_watched(folder, self._named), name)
+
+
+def as_watched(folder: str, named: Mapping[str, str]) -> str:
+    """The folder as it was asked for; ``named`` has the names of watched folders by their real paths.
+
+    FSEvents gives real paths: of a home in /var/folders it says /private/var/folders.
+    """
+    inner = folder
+    while inner not in named:
+        above = os.path.dirname(inner)
+        if above == inner:
+            return folder
+        inner = above
+    return named[inner] + folder[len(inner) :]
 
 
 def _paths(event: FileSystemEvent) -> Iterable[str]:

@@ -355,7 +355,7 @@ def settings(view: View) -> dict[str, Setting]:
 def project_slug(view: View) -> str:
     """The last part of origin's URL, else the name of the folder: design, What a work package says."""
     url = ask(view.worktree, "config", "--get", "remote.origin.url", ok=(0, 1)).strip().rstrip("/")
-    name = url.replace(":", "/").rpartition("/")[2].removesuffix(".git")
+    name = url.replace("\\", "/").replace(":", "/").rpartition("/")[2].removesuffix(".git")
     folder = os.path.dirname(view.common_dir) if os.path.basename(view.common_dir) == ".git" else view.common_dir
     return name or os.path.basename(folder).removesuffix(".git")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,13 +34,16 @@ def paged(*, is_wanted: bool = True) -> AbstractContextManager[None]:
     return _through(command) if command else nullcontext()
 
 
-def pager_command() -> list[str]:
-    """The pager as words; none when there is to be none."""
+def pager_command(*, system: str = os.name) -> list[str]:
+    """The pager as words; none when there is to be none.
+
+    Git for Windows names `less`, which its own shell alone has on PATH: then nobody has chosen one.
+    """
     try:
         named = git.ask(".", "var", "GIT_PAGER").strip()
     except GitFailed:  # no git, or a folder that is gone: then the environment alone says it
         named = os.environ.get("PAGER", "less").strip()
-    if named in ("", "cat"):
+    if named in ("", "cat") or (system == "nt" and named == "less" and shutil.which(named) is None):
         return []
     if set(named) & _SHELLS:
         return ["sh", "-c", named]

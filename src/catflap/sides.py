@@ -175,6 +175,6 @@ def _walk(view: View) -> Iterable[str]:
         return
     for folder, _, names in os.walk(top):
         for name in names:
-            path = os.path.relpath(os.path.join(folder, name), view.worktree).replace(os.sep, "/")
+            path = worktree.as_git_names(os.path.relpath(os.path.join(folder, name), view.worktree))
             if worktree.is_ours(path):
                 yield path

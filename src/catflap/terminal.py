@@ -50,6 +50,12 @@ def show_table(head: Row, rows: Sequence[Row]) -> None:
     screen().print(table)
 
 
+def advise(text: str) -> None:
+    """Name the next step on stderr, to a person at a terminal: a script has none, and a pipe's reader did not ask."""
+    if _is_terminal() and sys.stderr is not None and sys.stderr.isatty():
+        print(f"Next: {text}", file=sys.stderr)
+
+
 def can_redraw() -> bool:
     """Whether stdout is a terminal where what was drawn can be drawn over."""
     return _is_terminal() and not screen().is_dumb_terminal

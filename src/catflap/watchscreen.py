@@ -85,7 +85,8 @@ class WatchScreen(Report):
         self._queue.close()
         with contextlib.suppress(OSError):  # the terminal was closed
             self._live.stop()
-            self._console.print(Text(f"{_count(self._told, 'event')} told"), soft_wrap=True)
+            see = "; `catflap events` lists them, `catflap board` where all stands" if self._told else ""
+            self._console.print(Text(f"{_count(self._told, 'event')} told{see}"), soft_wrap=True)
 
     # -- the watcher's report
 
@@ -142,7 +143,7 @@ class WatchScreen(Report):
             if is_new or (waiting, size) != (self._waiting, self._console.size):
                 self._waiting, self._console.size = waiting, size
                 if not self._has_drawn():
-                    os.kill(os.getpid(), signal.SIGTERM)
+                    _end()
                     return
             self._ended.wait(_FRAME_S)
             is_new = self._has_woken()
@@ -164,6 +165,14 @@ class WatchScreen(Report):
         while not self._wakes.empty():
             self._wakes.get_nowait()
         return True
+
+
+def _end() -> None:
+    """As if somebody had ended this process by SIGTERM. Windows' `os.kill` would end it at once, locks and all."""
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _size(waiting: OfflineQueue) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -70,12 +71,19 @@ def read_files(view: View, paths: Iterable[str], *, limit: int = MAX_BYTES) -> d
         folder, _, name = path.rpartition("/")
         full = os.path.join(view.worktree, *folder.split("/"))
         if folder not in is_ours:
-            is_ours[folder] = os.path.realpath(full) == os.path.join(top, *folder.split("/"))
+            is_ours[folder] = _is_same(os.path.realpath(full), os.path.join(top, *folder.split("/")))
         found[path] = _read(os.path.join(full, name), limit) if is_ours[folder] else None
     return found
 
 
+def _is_same(one: str, other: str) -> bool:
+    """Whether two absolute paths are one; Windows gives a path as it is on the disk, git as somebody wrote it."""
+    return os.path.normcase(one) == os.path.normcase(other)
+
+
 def _read(full: str, limit: int) -> Found | None:
+    if not hasattr(os, "O_NOFOLLOW") and os.path.islink(full):  # Windows: no flag says it at once
+        return None
     try:
         handle = os.open(full, _O_FLAGS)
     except OSError:  # gone, a symlink (ELOOP), not ours to read: as good as not there
@@ -236,4 +244,18 @@ def _walk(view: View, path: str) -> Iterable[str]:
     for folder, names, files in os.walk(top):
         names[:] = [name for name in names if name not in (".git", ".worktrees")]
         for name in files:
-            yield os.path.relpath(os.path.join(folder, name), view.worktree).replace(os.sep, "/")
+            yield as_git_names(os.path.relpath(os.path.join(folder, name), view.worktree))
+
+
+def as_git_names(path: str, *, platform: str = sys.platform) -> str:
+    """A relative path of this system's as git has it: with ``/``, and on macOS composed (git's core.precomposeUnicode).
+
+    A file whose name somebody's program wrote decomposed (ö as o and ¨) would be another one else.
+    """
+    if platform == "win32":
+        return path.replace("\\", "/")
+    if platform == "darwin" and not path.isascii():
+        from unicodedata import normalize
+
+        return normalize("NFC", path)
+    return path

@@ -39,7 +39,7 @@ def completion(
     """Print what a shell runs to complete catflap's commands, options, work packages and features.
 
     In ~/.bashrc: eval "$(catflap completion bash)". In ~/.zshrc, below compinit: eval "$(catflap completion zsh)".
-    For fish: catflap completion fish > ~/.config/fish/completions/catflap.fish
+    In ~/.config/fish/config.fish: catflap completion fish | source
 
     Example: catflap completion bash
     """
@@ -61,7 +61,7 @@ def demo(
 ) -> None:
     """Show the whole way on a scratch repository: real git, the real hook, each event as it comes, the team's board.
 
-    Example: catflap demo --repo . --last 50
+    Example: catflap demo --repo . --last 5
     """
     from catflap.commands.demo import demo as work
 

@@ -16,7 +16,7 @@ queue_app = typer.Typer(
 
 @queue_app.command("list")
 def queue_list(as_json: Json = False) -> None:
-    """List the pending and the parked events, oldest first.
+    """List the pending and the parked events, oldest first, and why the server refused some.
 
     Example: catflap queue list --json
     """

@@ -20,7 +20,7 @@ auth_app = typer.Typer(
 
 @sync_app.command("now")
 def sync_now(as_json: Json = False) -> None:
-    """Send every pending event now; exit code 1 when some are left.
+    """Send every pending event now, and hear what others told; exit code 1 when some are left.
 
     Example: catflap sync now
     """

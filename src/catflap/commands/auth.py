@@ -18,7 +18,7 @@ from catflap.database import is_there, open_database
 from catflap.errors import BadInput, NotInstalled
 from catflap.sync.address import read_address
 from catflap.sync.http import Server, Timing
-from catflap.terminal import say, show_table
+from catflap.terminal import advise, say, show_table
 
 _GOODBYE = Timing(connect_s=3.0, piece_s=3.0, total_s=5.0)
 
@@ -53,7 +53,7 @@ def login(
         username = known.username if known is not None and from_stdin else _ask_name(known)
     password = sys.stdin.readline().rstrip("\r\n") if from_stdin else getpass.getpass("Password: ")
     if not username or not password:
-        raise BadInput("log in", why="the name or the password is empty")
+        raise BadInput("log in", why="the name or the password is empty", hint="give both")
     with Server(address) as asked:
         session = auth.log_in(folder, asked, username, password, team=team)
     seen.report_change(str(folder))
@@ -63,6 +63,7 @@ def login(
         return 0
     say(f"Logged in at {session.server} as {session.username}, team {session.team_slug}.")
     _show(destinations, session.team_slug)
+    advise("`catflap sync now` sends what waits; while `catflap watch` runs, each change goes at once.")
     return 0
 
 

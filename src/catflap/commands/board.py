@@ -15,13 +15,14 @@ from typing import Any
 from catflap import ledger
 from catflap.announced import Ledger
 from catflap.boardlayout import Section, lines, sections
+from catflap.config import home
 from catflap.database import when_free
 from catflap.following import looks
 from catflap.here import projects_here, require_feature
-from catflap.journal import lane_times
+from catflap.journal import count_told, lane_times
 from catflap.ledger import Project
 from catflap.pager import paged
-from catflap.terminal import can_redraw, say, say_no_more, screen, show_table, size_now
+from catflap.terminal import advise, can_redraw, say, say_no_more, screen, show_table, size_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def board(
             require_feature("show", connection, projects, feature)
         if not follow:
             found = _read(connection, projects, feature)
+            has_told = any(count_told(connection, one.id, limit=1) for one in projects)
         elif can_redraw() and not as_json:
             _follow_on_screen(connection, projects, feature)
             return 0
@@ -64,6 +66,10 @@ def board(
         return 0
     with paged(is_wanted=is_paged):
         _show(found, feature)
+    if not has_told:
+        advise("edit a work package's lane and commit, and look here again.")
+    elif not (home() / "credentials").exists():
+        advise("`catflap watch` tells each save, without a commit; `catflap hub` shows the board to a team.")
     return 0
 
 

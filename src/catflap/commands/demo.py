@@ -5,6 +5,9 @@ At the end the board that the events give must be the one that the files give.
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,12 +57,24 @@ def demo(repo: Path | None, *, last: int, keep: bool = False, stay: bool = False
     Raises: BadInput for a ``repo`` that cannot be replayed; GitFailed.
     """
     console = Screen(highlight=False)
-    with scratch(keep=keep) as place:
+    with _ending_in_order(), scratch(keep=keep) as place:
         stage = open_story(place) if repo is None else open_replay(place, repo, last=last)
         code = perform(place, stage, console, goes_on=stay or not keep, stay=stay)
         if keep:
             console.print(Text(f"Kept: SPEC_KITTY_HOME={place.home}, repository {place.repository}"), soft_wrap=True)
     return code
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """What asks us to end, a closed terminal too, does as Ctrl-C does: neither hub nor folder is left behind."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    former = {one: signal.signal(one, signal.default_int_handler) for one in map(signal.Signals.__getitem__, names)}
+    try:
+        yield
+    finally:
+        for one, handler in former.items():
+            signal.signal(one, handler)
 
 
 def perform(place: Scratch, stage: Stage, console: Console, *, goes_on: bool = False, stay: bool = False) -> int:

@@ -16,6 +16,7 @@ from catflap.git import SPECS
 from catflap.lanelog import LaneRow, log_path, parse_log
 from catflap.queue import OfflineQueue
 from catflap.workpackage import MAX_BYTES, WorkPackage, parse_wp, wp_path
+from catflap.worktree import as_git_names
 
 _FIRST = "planned"
 """The status of a work package that nobody has given one yet."""
@@ -96,7 +97,7 @@ class Files:
             names.sort()
             for name in sorted(files):
                 full = os.path.join(folder, name)
-                path = os.path.relpath(full, self._worktree).replace(os.sep, "/")
+                path = as_git_names(os.path.relpath(full, self._worktree))
                 if wp_path(path) is None and log_path(path) is None:
                     continue
                 status = os.lstat(full)
