@@ -342,3 +342,15 @@ def test_a_worktree_added_after_a_pull_does_not_make_known_what_the_pull_brought
     assert look(repo) == []
     repo.write(lane="for_review")
     assert look(repo) == ["doing>for_review"]
+
+
+def test_a_rebase_of_another_branch_that_is_up_to_date_is_a_switch(repo: Repo) -> None:
+    repo.git("branch", "base")
+    repo.lane("doing")
+    repo.git("switch", "-q", "-c", "other", "base")
+    repo.lane("done")
+    before = look(repo)
+    repo.git("switch", "-q", "base")
+    repo.git("rebase", "-q", "base", "main")
+    assert repo.head("HEAD") == repo.head("main")
+    assert look(repo) == before

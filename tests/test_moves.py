@@ -41,6 +41,8 @@ def entry(old: str, new: str, message: str, *, at: int = 7) -> Entry:
         ('revert: Revert "x"', Rule.HAND),
         ("cherry-pick: x", Rule.PICK),
         ("cherry-pick: fast-forward", Rule.PULL),
+        ("rebase: checkout main", Rule.SWITCH),
+        ("rebase: fast-forward", Rule.PULL),
         ("am: x", Rule.PICK),
         ("merge topic: Fast-forward", Rule.PULL),
         ("merge topic: Merge made by the 'ort' strategy.", Rule.MERGE),

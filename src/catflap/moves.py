@@ -125,6 +125,8 @@ def classify(message: str) -> Rule:
     action, step, rest = words[0] if words else "", match["step"], match["rest"]
     if rest.lower().startswith("fast-forward") and action != "commit":
         return Rule.PULL
+    if action in ("rebase", "pull") and rest.startswith("checkout "):
+        return Rule.SWITCH  # `git rebase main topic` of a topic that is on top of main already
     if action == "commit" and step in _STEPS:
         return _STEPS[step]
     return _ACTIONS.get(action, Rule.UNKNOWN)
