@@ -354,3 +354,18 @@ def test_a_rebase_of_another_branch_that_is_up_to_date_is_a_switch(repo: Repo) -
     repo.git("rebase", "-q", "base", "main")
     assert repo.head("HEAD") == repo.head("main")
     assert look(repo) == before
+
+
+def test_a_drop_of_a_file_that_was_elsewhere_and_is_gone_is_told(repo: Repo) -> None:
+    repo.file("code.txt")
+    repo.commit("code")
+    path = moved(repo)
+    path.write_text(path.read_text("utf-8").replace('"planned"', '"doing"'), "utf-8")
+    repo.commit("move and begin")
+    assert look(repo) == ["planned>doing"]
+    repo.git("mv", path, repo.wp())
+    repo.write(lane="done")
+    repo.git("commit", "-q", "-a", "--amend", "--no-edit")
+    repo.git("rm", "-q", repo.wp())
+    repo.git("reset", "-q", "--mixed", "HEAD~1")
+    assert look(repo, files=False) == ["planned>doing", "doing>done", "done>planned"]

@@ -44,10 +44,14 @@ class Base:
         return self._reader.feature_log(self.tree, feature) if self.tree is not None else {}
 
     def facts(self, key: Key, paths: Iterable[str]) -> Facts:
-        """One work package as we last saw it, in the files at ``paths``, or where it was moved and not committed."""
+        """One work package as we last saw it, in the files at ``paths``, or wherever else it was."""
         moved = [path for path, row in self.rows.items() if _key_in(path, row) == key]
         wps = [wp for path in dict.fromkeys((*paths, *moved)) if (wp := self.wp(path)) is not None]
-        return place(wps, {key[0]: self.log(key[0])}).get(key, NOTHING)
+        logs = {key[0]: self.log(key[0])}
+        if not wps and self.tree is not None:
+            elsewhere = self._reader.feature(self.tree, key[0]).get(key, NOTHING).wp
+            wps = [elsewhere] if elsewhere is not None and elsewhere.path not in self.rows else []
+        return place(wps, logs).get(key, NOTHING)
 
     def was_left_out(self, change: WPChange, final_tree: str) -> bool:
         """Whether a commit left this work package out: its file is still as the base has it, unlike the commit."""
