@@ -280,6 +280,9 @@ class SocketPeer:
                     yield text
             if not data:
                 return
+            if self._protocol.close_expected():  # both have taken leave: the server ends it (RFC 6455, 7.1.1)
+                self.break_off()
+                return
 
     def events(self) -> Iterable[dict[str, Any]]:
         """Each event of the client, until it leaves."""

@@ -275,7 +275,7 @@ def consistent(hub: Hub, team: str = TEAM) -> None:
         expected.add(one)
     with opened(hub.database) as connection:
         (team_id,) = connection.execute("SELECT id FROM team WHERE slug = ?", (team,)).fetchone()
-        assert store.board(connection, team_id) == expected.shown()
+        assert store.board(connection, team_id).shown() == expected.shown()
         assert store.sequence_of(connection, team_id) == len(found)
 
 

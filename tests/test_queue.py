@@ -117,6 +117,26 @@ def test_event_refused_five_times_is_parked_kept_and_shown(queue: OfflineQueue, 
     assert queue.size() == 2
 
 
+def test_why_an_event_was_refused_is_kept_as_long_as_it_waits(queue: OfflineQueue, path: Path) -> None:
+    def reasons() -> list[str | None]:
+        return [row.refusal for row in queue.rows()]
+
+    fill(path, 4)
+    assert queue.refuse({"E00001": "no such lane", "E00002": "old", "nobody": "x"}) == 2
+    assert queue.refuse({"E00002": "new"}) == 1
+    queue.increment_retry(["E00003"])
+    assert reasons() == ["no such lane", "new", None, None]
+    assert [row.retry_count for row in queue.rows()] == [1, 2, 1, 0]
+    for _ in range(MAX_RETRIES):
+        queue.refuse({"E00001": "no such lane"})
+    queue.retry_parked(["E00001"])
+    assert reasons() == [None, "new", None, None]
+    queue.mark_synced(["E00002"])
+    queue.refuse({"E00003": "last"})
+    with closing(sqlite3.connect(path)) as connection:  # nothing is kept of what left
+        assert connection.execute("SELECT event_id FROM refusal").fetchall() == [("E00001",), ("E00003",)]
+
+
 def test_parked_event_keeps_its_place_when_it_is_tried_again(queue: OfflineQueue, path: Path) -> None:
     fill(path, 3)
     for _ in range(MAX_RETRIES):

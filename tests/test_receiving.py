@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from catflap.clock import LamportClock
+from catflap.clock import MAX_FOLLOWED, MAX_REMOTE, LamportClock
 from catflap.events import encode_ulid
 from catflap.queue import OfflineQueue
-from catflap.sync.receiving import MAX_FOLLOWED, Reception, receive
+from catflap.sync.receiving import Reception, receive, receive_snapshot
 from tests.world import FEATURE, Repo, catflap, events, planned, told
 
 
@@ -54,6 +54,12 @@ class Mates:
         with OfflineQueue(self.home / "queue.db") as queued:
             clock = LamportClock.load(self.home / "clock.json")
             return receive(heard, queued=queued, clock=clock, team="alpha", bindings={})
+
+    def see(self, *cards: Any, highest: int = 0) -> int:
+        """How many facts of a snapshot with these cards moved the ledger."""
+        with OfflineQueue(self.home / "queue.db") as queued:
+            clock = LamportClock.load(self.home / "clock.json")
+            return receive_snapshot(cards, highest, queued=queued, clock=clock, team="alpha", bindings={})
 
     def push(self, lane: str) -> None:
         self.theirs.git("pull", "-q", "--rebase")
@@ -155,6 +161,23 @@ def test_own_events_that_come_back_move_nothing(mates: Mates) -> None:
     assert events() == [own]
 
 
+def test_own_events_that_were_sent_move_nothing_either(mates: Mates) -> None:
+    mates.mine.lane("doing")
+    own = events()
+    with OfflineQueue(mates.home / "queue.db") as queued:
+        queued.mark_synced([event["event_id"] for event in own])
+    before = mates.clock
+    assert mates.hear(*(event | {"team_slug": "alpha"} for event in own)) == Reception()
+    assert mates.clock == before
+
+
+def test_a_mate_whose_node_has_our_name_is_heard(mates: Mates) -> None:
+    """Users and host names of containers are often the same, and so are the names made of them."""
+    node = LamportClock.load(mates.home / "clock.json").node_id
+    assert mates.hear(mates.status("planned", "doing", 40, node=node)).applied == 1
+    assert mates.clock == 41
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -162,7 +185,7 @@ def test_own_events_that_come_back_move_nothing(mates: Mates) -> None:
         {"event_id": "x"},
         {"payload": {}},
         {"payload": {"wp_id": "WP01", "previous_status": "planned", "new_status": "canceled", "changed_by": "m"}},
-        {"lamport_clock": MAX_FOLLOWED + 1},
+        {"lamport_clock": MAX_REMOTE + 1},
         {"lamport_clock": -1},
         {"project_slug": "\ud800"},
         {"node_id": ""},
@@ -175,6 +198,27 @@ def test_what_is_no_event_of_the_team_moves_nothing(mates: Mates, fields: dict[s
     assert mates.clock == 0
     mates.mine.lane("doing")
     assert told() == ["planned>doing"]
+
+
+def test_a_clock_beyond_reason_moves_the_ledger_as_it_does_the_board_and_no_clock(mates: Mates) -> None:
+    wild, tame = mates.status("planned", "doing", MAX_FOLLOWED + 1), mates.status("planned", "doing", 40, wp="WP02")
+    found = mates.hear(wild, tame)
+    assert (found.applied, found.invalid, mates.clock) == (2, 0, 41)
+    mates.hear(mates.status("doing", "done", MAX_REMOTE))
+    mates.mine.lane("doing")
+    assert told() == ["done>doing"]
+    assert mates.clock == 42
+
+
+def test_what_is_told_after_one_bad_sender_is_still_taken_by_a_hub(mates: Mates) -> None:
+    """Clients follow up to half of what a hub takes."""
+    from catflap.hub.wire import Good, judged
+
+    mates.hear(mates.status("planned", "doing", MAX_FOLLOWED))
+    mates.mine.lane("for_review")
+    (event,) = events()
+    assert event["lamport_clock"] == MAX_FOLLOWED + 2
+    assert isinstance(judged(event, json.dumps(event), team="alpha"), Good)
 
 
 def test_another_project_and_a_feature_that_nobody_has_here_do_no_harm(mates: Mates) -> None:
@@ -213,3 +257,89 @@ def test_nothing_received_is_queued_and_no_view_moves(mates: Mates) -> None:
     assert views() == before
     mates.mine.observe()
     assert events() == []
+
+
+# -- a snapshot, in place of the events before it
+
+
+def card(status: str, told: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """WP01 as a server's board shows it; with ``told`` as a hub's."""
+    shown = {"wp_id": "WP01", "title": "WP01", "status": status, "agent": None, "dependencies": []}
+    place = {"project_slug": "project", "feature_slug": FEATURE}
+    return shown | place | ({"told": told} if told is not None else {}) | fields
+
+
+@pytest.mark.parametrize("told_at", [{"WPStatusChanged": [40, "mate"]}, None], ids=["dated", "undated"])
+def test_what_a_snapshot_shows_is_not_told_again(mates: Mates, told_at: Any) -> None:
+    assert mates.see(card("for_review", told_at)) > 0
+    mates.mine.lane("for_review")
+    assert events() == []
+    mates.mine.lane("done")
+    assert told()[0] == "for_review>done"
+
+
+def test_the_clock_moves_past_all_that_a_snapshot_knows_of(mates: Mates) -> None:
+    mates.see(card("doing", {"WPStatusChanged": [40, "mate"]}))
+    assert mates.clock == 41
+    mates.see(highest=70)
+    assert mates.clock == 71
+    mates.see(card("doing", {"WPStatusChanged": [40, "mate"]}), highest=60)
+    mates.see(highest=MAX_FOLLOWED + 1)
+    assert mates.clock == 71
+
+
+def test_what_a_snapshot_dated_is_not_taken_back_by_what_comes_late(mates: Mates) -> None:
+    mates.see(card("for_review", {"WPStatusChanged": [40, "mate"]}))
+    assert mates.hear(mates.status("planned", "doing", 39)).applied == 0
+    assert mates.hear(mates.status("for_review", "done", 41)).applied == 1
+    assert mates.see(card("for_review", {"WPStatusChanged": [40, "mate"]})) == 0
+
+
+@pytest.mark.parametrize("told_at", [{"WPStatusChanged": [1, "mate"]}, None], ids=["dated", "undated"])
+def test_what_waits_in_our_own_queue_is_newer_than_a_snapshot(mates: Mates, told_at: Any) -> None:
+    mates.hear(mates.status("planned", "doing", 5, wp="WP02"))
+    mates.mine.lane("doing")
+    mates.see(card("planned", told_at))
+    mates.mine.lane("for_review")
+    assert told() == ["planned>doing", "doing>for_review"]
+
+
+def test_a_snapshot_that_says_nothing_new_leaves_what_a_reset_took_back(mates: Mates) -> None:
+    mates.mine.lane("doing")
+    mates.mine.git("reset", "-q", "--hard", "HEAD~1")
+    mates.mine.observe()
+    with OfflineQueue(mates.home / "queue.db") as queued:
+        queued.mark_synced([event["event_id"] for event in events()])
+    assert mates.see(card("planned")) > 0
+    mates.mine.git("reset", "-q", "--hard", "ORIG_HEAD")
+    mates.mine.observe()
+    assert told() == ["planned>doing"]
+
+
+def test_own_events_in_a_snapshot_are_news_to_a_home_that_was_lost(mates: Mates) -> None:
+    node = LamportClock.load(mates.home / "clock.json").node_id
+    assert mates.see(card("doing", {"WPStatusChanged": [40, node]})) == 1
+    mates.mine.lane("for_review")
+    assert told() == ["doing>for_review"]
+    assert events()[0]["lamport_clock"] == 42
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"wp_id": None},
+        {"wp_id": "1"},
+        {"feature_slug": 7},
+        {"feature_slug": "\ud800"},
+        {"project_slug": None},
+        {"project_slug": ["project"]},
+        {"status": "canceled", "title": ""},
+        {"status": ["doing"], "dependencies": "WP02"},
+        {"told": {"WPStatusChanged": [MAX_REMOTE + 1, "mate"], "WPCreated": ["x"]}, "title": None},
+    ],
+)
+def test_a_card_that_says_nothing_clearly_moves_nothing(mates: Mates, fields: dict[str, Any]) -> None:
+    assert mates.see(card("doing") | fields) == 0
+    assert mates.clock == 0
+    mates.mine.lane("doing")
+    assert told() == ["planned>doing"]

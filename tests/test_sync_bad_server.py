@@ -5,6 +5,7 @@ Waits pass at once here; how long they are is the protocol's, and tested there. 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections import Counter
@@ -25,6 +26,7 @@ from catflap.sync.address import read_address
 from catflap.sync.batch import Account, Outcome, Sender
 from catflap.sync.http import MAX_ANSWER_BYTES, Server, Timing
 from tests.badserver import BATCH, PASSWORD, REFRESH, Request, TeamServer, Trick, answer
+from tests.world import catflap
 
 IS_LONG = bool(os.environ.get("CATFLAP_TEST_LONG"))
 RUNS, PARTS = (1000, 8) if IS_LONG else (48, 4)
@@ -271,6 +273,11 @@ def test_an_event_refused_five_times_is_parked_and_not_sent_again(tmp_path: Path
         assert send(account, tmp_path).counts.sent == 0
         assert server.paths()[requests:] == ["/api/v1/sync/health/"]
     assert queued_ids(tmp_path) == {bad: MAX_RETRIES}
+    home = {"SPEC_KITTY_HOME": str(tmp_path)}
+    assert f"refused: {bad}: no such lane" in catflap("queue", "list", env=home).stdout.splitlines()
+    shown = json.loads(catflap("queue", "list", "--json", env=home).stdout)
+    assert shown.pop("refused") == {"times": MAX_RETRIES, "why": "no such lane", "parked": True}
+    assert shown == json.loads(catflap("queue", "export", env=home).stdout) == events[bad]
 
 
 def test_a_clock_that_a_refusal_names_is_followed(tmp_path: Path) -> None:

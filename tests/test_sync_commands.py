@@ -13,7 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.badserver import BATCH, Request, TeamServer, answer
+from catflap.auth import load_session
+from catflap.clock import LamportClock
+from catflap.errors import ServerUnreachable
+from catflap.queue import OfflineQueue
+from catflap.sync.address import read_address
+from catflap.sync.batch import Account
+from catflap.sync.http import Server
+from catflap.sync.listening import listen_once
+from catflap.syncstate import SyncState, change_sync_state, read_sync_state
+from tests.badserver import BATCH, WS_TOKEN, Request, SocketPeer, TeamServer, answer
 from tests.test_auth import login
 from tests.test_sync_bad_server import emit, queued_ids
 from tests.world import catflap
@@ -49,7 +58,7 @@ def test_counts_are_honest_and_the_exit_code_says_whether_all_is_there(home: Pat
         assert (done.returncode, done.stdout) == (0, f"Nothing is waiting for {server.url}, team alpha.\n")
         found = json.loads(catflap("sync", "now", "--json").stdout)
         expected: dict[str, Any] = {"server": server.url, "team": "alpha", "sent": 0, "error": None, "refusals": {}}
-        assert found == NOTHING | expected
+        assert found == NOTHING | expected | {"received": 0}
     assert queued_ids(home) == {}
 
 
@@ -93,6 +102,40 @@ def test_a_server_that_asks_for_more_patience_than_a_person_has_is_left_alone(ho
         assert "the server answers 429" in found["last_error"]
         assert found["last_sync"] is None
     assert list(queued_ids(home).values()) == [0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [(answer(503), "the server answers 503"), (answer(200, {"ws_token": "a\nb"}), "it answers no token for it")],
+)
+def test_what_was_sent_is_sent_even_if_nothing_can_be_heard(home: Path, reply: bytes, why: str) -> None:
+    with TeamServer(script=lambda _, request: reply if request.path == WS_TOKEN else None) as server:
+        assert login(server).returncode == 0
+        emit(home, 1)
+        done = catflap("sync", "now")
+        assert done.returncode == 0
+        assert "1 accepted" in done.stdout
+        assert "what others told is not known yet" in done.stderr
+        assert why in done.stderr
+    assert queued_ids(home) == {}
+
+
+def test_a_server_that_announces_more_than_it_tells_is_not_waited_for(home: Path) -> None:
+    def hold_back(_server: TeamServer, peer: SocketPeer) -> None:
+        peer.send({"type": "snapshot", "work_packages": [], "sequence": 9})
+        list(peer.texts())
+
+    with TeamServer(on_socket=hold_back) as server:
+        assert login(server).returncode == 0
+        session = load_session(home)
+        assert session is not None
+        state = SyncState(server=server.url, team="alpha", sequence=7)
+        change_sync_state(home, lambda _: state)
+        with Server(read_address(server.url)) as http, OfflineQueue(home / "queue.db") as queued:
+            account, clock = Account(home, session, http), LamportClock.load(home / "clock.json")
+            with pytest.raises(ServerUnreachable, match="told nothing"):
+                listen_once(account, queued=queued, clock=clock, quiet_s=0.1)
+    assert read_sync_state(home) == state
 
 
 @pytest.mark.skipif(not hasattr(pty, "openpty"), reason="no pseudo-terminals here")

@@ -144,7 +144,7 @@ def test_two_months_offline_and_then_all_is_delivered(hub: Hub, home: Path) -> N
 
 
 def test_two_people_see_each_others_changes_through_the_hub(hub: Hub, tmp_path: Path, home: Path) -> None:
-    """Two homes, two watchers, one hub: what one tells moves the other's ledger, and a pull tells nothing."""
+    """Two homes, one hub: what one tells moves the other's ledger, before the first login too; a pull tells nothing."""
     from tests.watching import Watch
     from tests.world import Repo, events, planned
 
@@ -157,22 +157,35 @@ def test_two_people_see_each_others_changes_through_the_hub(hub: Hub, tmp_path: 
     mine.install()
     assert catflap("install", theirs.path, env={"SPEC_KITTY_HOME": str(their_home)}).returncode == 0
     (their_home / "clock.json").write_text(json.dumps({"value": 30, "node_id": "theirs"}))
+    theirs.git("config", "core.hooksPath", "/dev/null")
+
+    def they_tell(wp_id: str) -> None:
+        theirs.lane("doing", wp_id)
+        env = {"SPEC_KITTY_HOME": str(their_home)}
+        assert catflap("observe", theirs.path, env=env).returncode == 0
+        assert catflap("sync", "now", env=env).returncode == 0
+        theirs.git("push", "-q")
+
     with hub:
-        log_in(hub, home)
         log_in(hub, their_home)
+        they_tell("WP02")
+        log_in(hub, home)
         with Watch(tmp_path / "out") as watch:
             wait_for(lambda: "connection: Connected" in watch.lines)
-            theirs.git("config", "core.hooksPath", "/dev/null")
-            theirs.lane("doing")
-            env = {"SPEC_KITTY_HOME": str(their_home)}
-            assert catflap("observe", theirs.path, env=env).returncode == 0
-            assert catflap("sync", "now", env=env).returncode == 0
-            theirs.git("push", "-q")
             wait_for(lambda: json.loads((home / "sync.json").read_text())["sequence"] == 1)
+            assert json.loads((home / "clock.json").read_text())["value"] == 32  # by the snapshot
+            they_tell("WP01")
+            wait_for(lambda: json.loads((home / "sync.json").read_text())["sequence"] == 2)
             mine.git("pull", "-q")
             mine.lane("for_review")
-            wait_for(lambda: len(hub.events()) == 2 and not events())
-        payloads = [one["payload"] for one in hub.events()]
-        told = [(payload["previous_status"], payload["new_status"]) for payload in payloads]
-        assert told == [("planned", "doing"), ("doing", "for_review")]
-        assert [one["lamport_clock"] for one in hub.events()] == [31, 33]
+            wait_for(lambda: len(hub.events()) == 3 and not events())
+            mine.lane("done", "WP02")
+            wait_for(lambda: len(hub.events()) >= 4 and not events())
+        payloads = [one["payload"] for one in hub.events()[:4]]
+        told = [(one["wp_id"], one["previous_status"], one["new_status"]) for one in payloads]
+        first, second = [("WP02", "planned", "doing"), ("WP01", "planned", "doing")]
+        assert told == [first, second, ("WP01", "doing", "for_review"), ("WP02", "doing", "done")]
+        assert [one["lamport_clock"] for one in hub.events()[:4]] == [31, 32, 34, 35]
+        done = catflap("sync", "now", env={"SPEC_KITTY_HOME": str(their_home)})  # they run no watcher
+        assert done.stdout.endswith("\n2 changes of others known now.\n")
+        assert json.loads((their_home / "clock.json").read_text())["value"] > 35

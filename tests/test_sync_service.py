@@ -15,6 +15,7 @@ import pytest
 
 from catflap import auth
 from catflap.emitter import EventEmitter
+from catflap.queue import OfflineQueue
 from catflap.sync import conversation
 from catflap.sync.address import read_address
 from catflap.sync.http import Server, Timing
@@ -161,6 +162,8 @@ def test_an_event_refused_over_the_socket_counts_and_stays(home: Path) -> None:
         assert [json.loads(text)["event_id"] for text in server.peers[0].received].count(next(iter(sent))) == 1
         ((_, later),) = emit(home, 1).items()
         assert later["lamport_clock"] > 99
+        with OfflineQueue(home / "queue.db") as queued:
+            assert queued.rows()[0].refusal == "clock 7 < 99"
 
 
 def test_a_broken_socket_is_opened_again_and_what_was_told_meanwhile_arrives(home: Path) -> None:

@@ -18,7 +18,7 @@ from catflap.patience import naps
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 STEPS: Mapping[int, str] = {
     1: """
 ALTER TABLE project ADD COLUMN heads TEXT;
@@ -51,6 +51,12 @@ CREATE TABLE sent (
     event_type TEXT NOT NULL,
     data TEXT NOT NULL
 );
+""",
+    4: """
+CREATE TABLE refusal (
+    event_id TEXT PRIMARY KEY,
+    why TEXT NOT NULL
+) WITHOUT ROWID;
 """,
 }
 """The SQL that leads from each version to the next. schema.sql, always the newest, leads from 0 to SCHEMA_VERSION."""

@@ -49,6 +49,7 @@ COUNT_BELOW = 1_000
 _INSERT = (
     "INSERT INTO queue (event_id, event_type, data, timestamp) VALUES (?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"
 )
+_REFUSE = "UPDATE queue SET retry_count = coalesce(retry_count, 0) + 1 WHERE event_id = ?"
 _KEEP = "INSERT OR REPLACE INTO sent (id, event_id, event_type, data) SELECT id, event_id, event_type, data FROM queue"
 _SPAN = "SELECT (SELECT max(id) FROM queue) - (SELECT min(id) FROM queue) + 1"
 _ROWS = "SELECT id, data, timestamp, coalesce(retry_count, 0), event_id, event_type FROM queue"
@@ -60,6 +61,7 @@ _said_full: set[str] = set()
 class QueuedEvent:
     """A row of the queue: `queued_at` in epoch seconds, `retry_count` the times that the server refused the event.
 
+    `refusal` is why, in the server's words, where it said so and the event was refused since it waits.
     `event_id` is the column's, by which a row is found; what another program put into `event` may differ.
     """
 
@@ -68,6 +70,7 @@ class QueuedEvent:
     event: dict[str, Any]
     queued_at: int
     retry_count: int
+    refusal: str | None = None
 
 
 def room(connection: sqlite3.Connection) -> int:
@@ -182,8 +185,16 @@ class OfflineQueue:
 
     def rows(self) -> list[QueuedEvent]:
         """Every row, oldest first; one whose data is no JSON has an event of only its id and type."""
+        reasons: dict[str, str] = dict(self._fetch("SELECT event_id, why FROM refusal"))
         return [
-            QueuedEvent(row[0], row[4], _decoded(row) or {"event_id": row[4], "event_type": row[5]}, row[2], row[3])
+            QueuedEvent(
+                id=row[0],
+                event_id=row[4],
+                event=_decoded(row) or {"event_id": row[4], "event_type": row[5]},
+                queued_at=row[2],
+                retry_count=row[3],
+                refusal=reasons.get(row[4]) if row[3] else None,
+            )
             for row in self._fetch(f"{_ROWS} ORDER BY id")
         ]
 
@@ -197,6 +208,12 @@ class OfflineQueue:
         """The queued events with these ids, and their JSON; what is no event, or has left the queue, is missing."""
         rows = self._fetch(f"{_ROWS} WHERE event_id IN (SELECT value FROM json_each(?))", json.dumps(list(event_ids)))
         return {row[4]: (event, row[1]) for row in rows if (event := _decoded(row)) is not None}
+
+    def own_ids(self, event_ids: Sequence[str]) -> set[str]:
+        """Which of these events were told here: they wait in the queue, or are among the newest that were sent."""
+        sql = "SELECT event_id FROM queue WHERE event_id IN (SELECT value FROM json_each(?1)) UNION "
+        sql += "SELECT event_id FROM sent WHERE event_id IN (SELECT value FROM json_each(?1))"
+        return {row[0] for row in self._fetch(sql, json.dumps(list(event_ids)))}
 
     def count_parked(self) -> int:
         """How many events are parked."""
@@ -225,9 +242,16 @@ class OfflineQueue:
 
     def increment_retry(self, event_ids: Iterable[str]) -> int:
         """How many of the events were found, and have been refused once more now."""
-        return self._for_each(
-            "UPDATE queue SET retry_count = coalesce(retry_count, 0) + 1 WHERE event_id = ?", event_ids
-        )
+        return self._for_each(_REFUSE, event_ids)
+
+    def refuse(self, reasons: Mapping[str, str]) -> int:
+        """As `increment_retry`, and keeps why, by event id: what `rows` shows of them."""
+        with self.writing() as connection:
+            found = connection.executemany(_REFUSE, [(event_id,) for event_id in reasons]).rowcount
+            keep = "INSERT INTO refusal (event_id, why) VALUES (?, ?) ON CONFLICT DO UPDATE SET why = excluded.why"
+            connection.executemany(keep, reasons.items())
+            connection.execute("DELETE FROM refusal WHERE event_id NOT IN (SELECT event_id FROM queue)")
+        return found
 
     def retry_parked(self, event_ids: Iterable[str] | None = None) -> int:
         """How many parked events, all or the named, wait to be sent again as if never refused."""
@@ -300,11 +324,13 @@ def _columns(event: Mapping[str, Any]) -> tuple[str, str, str]:
     """What the row keeps of the event: id, type, and all of it as compact JSON."""
     for name in ("event_id", "event_type"):
         if not isinstance(event.get(name), str):
-            raise InvalidEvent("queue the event", where=name, why=f"it is {event.get(name)!r:.80}, not a string")
+            why, hint = f"it is {event.get(name)!r:.80}, not a string", "give the event one, as `catflap schema` says"
+            raise InvalidEvent("queue the event", where=name, why=why, hint=hint)
     try:
         return event["event_id"], event["event_type"], _encode(event)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidEvent("queue the event", where=event["event_id"], why=f"it is no JSON: {error}") from error
+        why, hint = f"it is no JSON: {error}", "use strings, finite numbers, lists and dicts"
+        raise InvalidEvent("queue the event", where=event["event_id"], why=why, hint=hint) from error
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -22,6 +22,12 @@ CREATE TABLE sent (
     data TEXT NOT NULL                  -- full JSON event
 );
 
+-- Why the server refused queued events, in its words, the last time that it did. One whose event is gone means nothing.
+CREATE TABLE refusal (
+    event_id TEXT PRIMARY KEY,
+    why TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- One row: facts about this file as a whole.
 CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 1),

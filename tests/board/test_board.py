@@ -236,6 +236,8 @@ def test_the_history_is_drawn_and_stands_in_tables(page: Page, team: Team) -> No
     expect(flow.locator("svg path.area")).to_have_count(4)
     expect(flow.get_by_role("img")).to_have_accessible_name(re.compile("Cumulative flow of 3"))
     expect(cycle.locator("svg circle")).to_have_count(2)
+    day = re.compile(r"[A-Z][a-z]{2} \d|\d [A-Z][a-z]{2}")
+    expect(cycle.locator("text.tick").filter(has_text=day)).not_to_have_count(0)  # its hours are those of a day
     cycle.get_by_text("As a table").click()
     expect(cycle.locator("tbody th")).to_have_text(["WP01", "WP02"])
     flow.get_by_text("As a table").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from catflap.config import home
 from catflap.database import is_there
@@ -16,13 +17,16 @@ from catflap.wording import by_whom, what_changed, where
 
 
 def list_events(*, as_json: bool = False) -> int:
-    """0 once every event is shown, oldest first. Raises: DatabaseBusy, DatabaseUnusable."""
+    """0 once every event is shown, oldest first, and why the server refused some. Raises: DatabaseBusy,
+    DatabaseUnusable.
+    """
     rows = _rows()
     if as_json:
-        _print_events(rows)
+        _print_events(rows, with_refusals=True)
         return 0
     if rows:
         show_table(("clock", "state", "where", "change", "by", "event"), [_line(row) for row in rows])
+    _show_refusals(rows)
     parked = sum(_is_parked(row) for row in rows)
     if parked:
         say(f"{_count(len(rows) - parked)} pending, {parked} parked; `catflap queue retry` gives these another chance.")
@@ -84,14 +88,30 @@ def _rows() -> list[QueuedEvent]:
         return queue.rows()
 
 
-def _print_events(rows: Sequence[QueuedEvent]) -> int:
+def _print_events(rows: Sequence[QueuedEvent], *, with_refusals: bool = False) -> int:
     """How many events are on stdout now. A row of another program that is no event is left out, and counted."""
-    events = [row.event for row in rows if "payload" in row.event]
-    for event in events:
-        print(json.dumps(event))
-    if len(events) < len(rows):
-        print(f"catflap: {len(rows) - len(events)} rows are no events and are left out", file=sys.stderr)
-    return len(events)
+    found = [row for row in rows if "payload" in row.event]
+    for row in found:
+        is_told = with_refusals and row.refusal is not None
+        print(json.dumps(row.event | {"refused": _refused(row)} if is_told else row.event))
+    if len(found) < len(rows):
+        print(f"catflap: {len(rows) - len(found)} rows are no events and are left out", file=sys.stderr)
+    return len(found)
+
+
+def _refused(row: QueuedEvent) -> dict[str, Any]:
+    return {"times": row.retry_count, "why": row.refusal, "parked": _is_parked(row)}
+
+
+def _show_refusals(rows: Sequence[QueuedEvent]) -> None:
+    """Say each of the server's reasons once, with the events that it was said of."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row.refusal is not None:
+            by_reason.setdefault(row.refusal, []).append(row.event_id)
+    for why, ids in by_reason.items():
+        others = f" and {len(ids) - 1:,} more" if len(ids) > 1 else ""
+        say(f"refused: {ids[0]}{others}: {why}", style="yellow")
 
 
 def _line(row: QueuedEvent) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from catflap import auth, syncstate
 from catflap.clock import LamportClock
 from catflap.config import home
 from catflap.database import is_there
-from catflap.errors import NotLoggedIn
+from catflap.errors import CatflapError, NotLoggedIn
 from catflap.queue import OfflineQueue
 from catflap.sync.address import read_address
 from catflap.sync.batch import Account, Outcome, Sender, patient
@@ -32,6 +32,8 @@ LONGEST_WAIT_S = 60.0
 def now(*, as_json: bool = False) -> int:
     """0 when the server took all that it may be sent; 1 when it did not: what is left stays queued.
 
+    Where no watcher listens it takes what others told, too; that fails for itself, since nothing is lost by it.
+
     Raises: NotLoggedIn, CredentialsUnusable, ConfigUnusable, DatabaseBusy, DatabaseUnusable, LockHeld.
     """
     folder = home()
@@ -43,21 +45,25 @@ def now(*, as_json: bool = False) -> int:
         OfflineQueue(folder / "queue.db") as queued,
         _progress(queued.count_sendable(), is_shown=not as_json) as on_progress,
     ):
+        account, clock = Account(folder, session, server), LamportClock.load(folder / "clock.json")
         sender = Sender(
-            Account(folder, session, server),
+            account,
             queued,
-            LamportClock.load(folder / "clock.json"),
+            clock,
             tries=TRIES,
             wait=patient(threading.Event(), LONGEST_WAIT_S),
             on_progress=on_progress,
         )
         outcome = sender.run()
+        moved = 0 if outcome.why else _listen(account, queued, clock)
     is_done = not outcome.why and not outcome.counts.left
     if as_json:
-        value = {**asdict(outcome.counts), "server": session.server, "team": session.team_slug}
+        value = {**asdict(outcome.counts), "received": moved, "server": session.server, "team": session.team_slug}
         print(json.dumps(value | {"error": outcome.why or None, "refusals": dict(outcome.refusals or {})}))
     else:
         _show(outcome, session.server, session.team_slug)
+        if moved:
+            say(f"{moved:,} {'change' if moved == 1 else 'changes'} of others known now.")
     if outcome.why:
         print(f"catflap: {outcome.why}", file=sys.stderr)
     return 0 if is_done else 1
@@ -99,6 +105,19 @@ def exchange_of(folder: Path) -> dict[str, Any]:
     }
 
 
+def _listen(account: Account, queued: OfflineQueue, clock: LamportClock) -> int:
+    """How many changes of others are known now; 0, and a word on stderr, when the server does not say."""
+    if syncstate.connection_of(account.home) == syncstate.CONNECTED:  # a watcher hears of them as they come
+        return 0
+    from catflap.sync.listening import listen_once  # websockets, 40 ms
+
+    try:
+        return listen_once(account, queued=queued, clock=clock)
+    except CatflapError as error:
+        print(f"catflap: what others told is not known yet: {account.words(str(error))}", file=sys.stderr)
+        return 0
+
+
 @contextmanager
 def _progress(total: int, *, is_shown: bool) -> Iterator[Callable[[Counts], None]]:
     """Who is told of the counts: a bar on a terminal, nobody anywhere else."""
@@ -116,7 +135,7 @@ def _show(outcome: Outcome, server: str, team: str) -> None:
     counts = outcome.counts
     if not counts.sent and not counts.left and not outcome.why:
         say(f"Nothing is waiting for {server}, team {team}.")
-    else:
+    elif counts.sent or counts.left:
         say(_sentence(counts, server, team))
     for event_id, why in list((outcome.refusals or {}).items())[:5]:
         say(f"refused: {event_id}: {why}", style="yellow")

@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket
 
 from catflap import __version__
 from catflap.hub import store
+from catflap.hub.asking import bearer, number, of_team, ticket_of
 from catflap.hub.boards import Boards, Shown
 from catflap.hub.bodies import body_of, drop_body
 from catflap.hub.database import HubDatabase
@@ -28,7 +29,7 @@ from catflap.hub.gate import Gate
 from catflap.hub.limits import MAX_EVENTS, MAX_PASSWORD_CHARS, MAX_SMALL_BODY_BYTES, Limits
 from catflap.hub.live import Live
 from catflap.hub.page import page, static
-from catflap.hub.refusal import Refused, foreign_team, no_session
+from catflap.hub.refusal import Refused
 from catflap.hub.sessions import Session
 from catflap.hub.shell import Shell, refusal
 from catflap.hub.store import Outcome, Stored
@@ -37,8 +38,6 @@ from catflap.hub.wire import Bad, Good, inflate, judged, read_batch, read_object
 from catflap.instants import iso
 
 SUBPROTOCOL = "catflap.v1"
-_TICKET = "token."
-"""How a browser, which cannot set headers for a socket, sends its ticket: as one of the subprotocols it offers."""
 MAX_BATCHES = 4
 """Unpacked and stored at the same time; each can take a hundred megabytes."""
 
@@ -143,8 +142,8 @@ class Hub:
 
     async def feed(self, request: Request) -> Response:
         session = await self._session(request)
-        after = _number(request, "after", 0)
-        limit = _number(request, "limit", 100)
+        after = number(request, "after", 0)
+        limit = number(request, "limit", 100)
         if not 1 <= limit <= MAX_EVENTS:
             raise Refused(400, "list events", where="limit", why=f"it must be 1 to {MAX_EVENTS:,}")
         events = await self._after(session, after, limit=limit + 1)
@@ -172,7 +171,7 @@ class Hub:
     async def socket(self, socket: WebSocket) -> None:
         try:
             session, subprotocol = await self._socket_session(socket)
-            after = _number(socket, "after", None)
+            after = number(socket, "after", None)
             if self.live.is_full:
                 raise Refused(503, "open a socket", why="too many are open", hint="try again", retry_after_s=30)
         except Refused as error:
@@ -184,15 +183,12 @@ class Hub:
 
     async def _session(self, connection: HTTPConnection) -> Session:
         """Whose request it is. Raises: Refused 401, or 403 when it names another team."""
-        return _of_team(connection, await self._gate.session_of(_bearer(connection)))
+        return of_team(connection, await self._gate.session_of(bearer(connection)))
 
     async def _socket_session(self, socket: WebSocket) -> tuple[Session, str | None]:
         """Whose socket it is, and the subprotocol to answer with. Raises: Refused 401 or 403."""
-        offered = socket.scope.get("subprotocols", [])
-        tickets = [one.removeprefix(_TICKET) for one in offered if one.startswith(_TICKET)]
-        ticket = tickets[0] if tickets and "authorization" not in socket.headers else _bearer(socket)
-        session = _of_team(socket, await self._gate.session_of_ticket(ticket))
-        return session, SUBPROTOCOL if SUBPROTOCOL in offered else None
+        session = of_team(socket, await self._gate.session_of_ticket(ticket_of(socket)))
+        return session, SUBPROTOCOL if SUBPROTOCOL in socket.scope.get("subprotocols", []) else None
 
     def _judged(self, body: bytes, team: str, is_gzip: bool) -> list[Good | Bad]:
         if is_gzip:
@@ -252,32 +248,6 @@ class _Source:
 
     async def holds(self) -> bool:
         return await self._hub._gate.holds(self._session)
-
-
-def _bearer(connection: HTTPConnection) -> str:
-    """The token in the Authorization header. Raises: Refused 401."""
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise no_session("there is no Bearer token")
-    return token.strip()
-
-
-def _of_team(connection: HTTPConnection, session: Session) -> Session:
-    """The session, unless the request names another team. Raises: Refused 403."""
-    named = connection.headers.get("x-team-slug", session.team)
-    if named != session.team:
-        raise foreign_team(named, session.team)
-    return session
-
-
-def _number(connection: HTTPConnection, name: str, default: Any) -> Any:
-    """A whole number, 0 or more, from the query. Raises: Refused 400."""
-    text = connection.query_params.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
-        raise Refused(400, "read the query", where=name, why=f"{text!r:.40} is no number, 0 or more")
-    return int(text)
 
 
 def _json(value: Any) -> Response:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
 from catflap.hub import store
+from catflap.hub.fold import Board
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +20,18 @@ class Shown:
     snapshot: str
 
     @classmethod
-    def of(cls, sequence: int, projects: Sequence[Mapping[str, Any]]) -> Shown:
+    def of(cls, sequence: int, board: Board) -> Shown:
+        projects = board.shown()
+        snapshot = {"type": "snapshot", "sequence": sequence, "lamport_clock": board.clock()}
         cards = [
-            {**card, "project_slug": project["project_slug"], "feature_slug": feature["feature_slug"]}
+            card
+            | {"project_slug": project["project_slug"], "feature_slug": feature["feature_slug"]}
+            | {"told": board.told(project["project_slug"], feature["feature_slug"], card["wp_id"])}
             for project in projects
             for feature in project["features"]
             for card in feature["work_packages"]
         ]
-        snapshot = {"type": "snapshot", "sequence": sequence, "work_packages": cards}
-        return cls(sequence, _text(projects), _text(snapshot))
+        return cls(sequence, _text(projects), _text(snapshot | {"work_packages": cards}))
 
 
 class Boards:

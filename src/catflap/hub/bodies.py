@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from starlette.requests import ClientDisconnect, Request
@@ -23,8 +24,7 @@ async def body_of(request: Request, limits: Limits, *, limit_bytes: int) -> byte
     try:
         async with asyncio.timeout(limits.body_s):
             while True:
-                async with asyncio.timeout(limits.chunk_s):
-                    part = await anext(pieces, None)
+                part = await _next(pieces, limits.chunk_s)
                 if part is None:
                     return b"".join(parts)
                 size_bytes += len(part)
@@ -32,10 +32,23 @@ async def body_of(request: Request, limits: Limits, *, limit_bytes: int) -> byte
                     raise too_large(f"it has more than {limit_bytes:,} bytes")
                 parts.append(part)
     except TimeoutError as error:
-        raise Refused(408, "read the request", why="its body came too slowly", hint="try again") from error
+        raise _too_late("its body came too slowly") from error
 
 
 async def drop_body(request: Request, limits: Limits) -> None:
     """Read the body and forget it: whoever is in the midst of sending one would not see an answer before its end."""
     with suppress(Refused, ClientDisconnect):  # the answer that is on its way says what is wrong
         await body_of(request, limits, limit_bytes=limits.body_bytes)
+
+
+async def _next(pieces: AsyncGenerator[bytes, None], wait_s: float) -> bytes | None:
+    """The next piece; None after the last. Raises: Refused 408."""
+    try:
+        async with asyncio.timeout(wait_s):
+            return await anext(pieces, None)
+    except TimeoutError as error:
+        raise _too_late("nothing more of its body came") from error
+
+
+def _too_late(why: str) -> Refused:
+    return Refused(408, "read the request", why=why, hint="try again")

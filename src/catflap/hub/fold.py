@@ -224,6 +224,21 @@ class Board:
     def put_card(self, project: str, slug: str, wp_id: str, card: Card) -> None:
         self._cards.setdefault((project, slug), {})[wp_id] = card
 
+    def clock(self) -> int:
+        """The highest clock of any event that moved the board; 0 for none."""
+        found = [stamp[0] for one in self._features.values() for stamp in (one.created, one.completed, one.opened)]
+        for cards in self._cards.values():
+            for card in cards.values():
+                stamps = card.created, card.moved, card.assigned, card.updated, *card.resolved.values()
+                found.append(max(stamps)[0])
+        return max([0, *found])
+
+    def told(self, project: str, slug: str, wp_id: str) -> dict[str, list[Any]]:
+        """When each fact of a card was told, as [lamport_clock, node_id] by the type of its event."""
+        card = self._cards[project, slug][wp_id]
+        stamps = {"WPCreated": card.created, "WPStatusChanged": card.moved, "WPAssigned": card.assigned}
+        return {name: list(stamp[:2]) for name, stamp in stamps.items() if stamp != BEFORE_ALL}
+
     def shown(self) -> list[dict[str, Any]]:
         """The board's projects as JSON."""
         projects: dict[str, list[dict[str, Any]]] = {}

@@ -86,8 +86,8 @@ def sequence_of(connection: sqlite3.Connection, team_id: int) -> int:
     return int(connection.execute("SELECT sequence FROM team WHERE id = ?", (team_id,)).fetchone()[0])
 
 
-def board(connection: sqlite3.Connection, team_id: int) -> list[dict[str, Any]]:
-    """The team's projects with their features and cards, as JSON."""
+def board(connection: sqlite3.Connection, team_id: int) -> Board:
+    """The team's board."""
     found = Board()
     places: dict[int, tuple[str, str]] = {}
     for feature_id, project, slug, state in connection.execute(
@@ -101,7 +101,7 @@ def board(connection: sqlite3.Connection, team_id: int) -> list[dict[str, Any]]:
         (team_id,),
     ):
         found.put_card(*places[feature_id], wp_id, unpacked_card(state))
-    return found.shown()
+    return found
 
 
 def events_after(

@@ -19,7 +19,7 @@ from typing import Any
 from catflap import auth, heard, ledger, queue
 from catflap.auth import Session
 from catflap.bindings import read_bindings
-from catflap.clock import LamportClock
+from catflap.clock import MAX_FOLLOWED, LamportClock
 from catflap.database import open_database
 from catflap.errors import BadAnswer, NotLoggedIn, ServerUnreachable
 from catflap.instants import iso
@@ -29,7 +29,6 @@ from catflap.sync.answers import Verdict, read_batch, trouble_of
 from catflap.sync.http import Server
 from catflap.sync.outgoing import Bindings, Parcel, by_slug, pack, parcel_of, why_held
 from catflap.sync.protocol import Counts, Do, Run
-from catflap.sync.receiving import MAX_FOLLOWED
 from catflap.syncstate import SyncState, change_sync_state
 
 LOCK_WAIT_S = 30.0
@@ -115,7 +114,7 @@ class Sender:
                 logged_out = str(error)
                 run.end(logged_out)
             if suspects := run.suspects():
-                self._queue.increment_retry(suspects)
+                self._refuse(suspects)
                 run.counts.refused += len(suspects)
                 run.refusals.update(suspects)
             counts = replace(run.counts, held=sum(held.values()), parked=self._queue.count_parked() - parked)
@@ -200,12 +199,15 @@ class Sender:
         if confirmed:
             settle(self._queue, [events[event_id] for event_id in confirmed], confirmed)
         if verdict.refused:
-            self._queue.increment_retry(verdict.refused)
+            self._refuse(verdict.refused)
             for event_id, why in verdict.refused.items():
                 _log.warning("%s is refused: %s", event_id, self._account.words(why))
         if verdict.strangers:
             self._say_once(f"the server names {verdict.strangers} events that were not sent; they are ignored")
         follow_clock(self._clock, verdict.clock)
+
+    def _refuse(self, reasons: Mapping[str, str]) -> None:
+        self._queue.refuse({event_id: self._account.words(why) for event_id, why in reasons.items()})
 
     def _remember(self, outcome: Outcome) -> None:
         if self._account.server.is_cut:  # it was us who ended it

@@ -19,7 +19,7 @@ from catflap.sync.batch import Account, bindings_by_slug, follow_clock, settle
 from catflap.sync.frames import MAX_EVENT_BYTES, Ack, Ping, Received, Snapshot, Unknown, read_frame
 from catflap.sync.live import Live
 from catflap.sync.outgoing import parcel_of, why_held
-from catflap.sync.receiving import receive
+from catflap.sync.receiving import receive, receive_snapshot
 from catflap.syncstate import change_sync_state
 
 LIVE_EVENTS = 100
@@ -40,23 +40,33 @@ class _InFlight:
 
 
 class Conversation:
-    """From the opening of ``live`` to its end; ``sequence``: the last event of the team that we have."""
+    """From the opening of ``live`` to its end.
+
+    ``sequence``: the last event of the team that we have; ``moved``: how many changes of others moved a ledger.
+    """
 
     def __init__(
         self, live: Live, account: Account, *, queued: OfflineQueue, clock: LamportClock, sequence: int | None
     ) -> None:
         self.live, self._account, self._queue, self._clock = live, account, queued, clock
-        self.sequence = sequence
+        self.sequence, self.moved = sequence, 0
         self._newest = sequence
         self._in_flight: dict[str, _InFlight] = {}
         self._refused: set[str] = set()
         self._held: set[str] = set()
         self._received: list[Mapping[str, Any]] = []
+        self._snapshot: Snapshot | None = None
+        self._told_before: int | None = None
 
     @property
     def is_flooded(self) -> bool:
         """Whether more came than could be taken."""
         return len(self._received) > MAX_UNTAKEN
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether all is taken that the team had told when the socket was opened."""
+        return self._told_before is not None and (self.sequence or 0) >= self._told_before
 
     def is_overdue(self, now: float) -> bool:
         """Whether an event has waited too long for its acknowledgement."""
@@ -107,6 +117,8 @@ class Conversation:
             settle(self._queue, list(acked.values()), list(acked))
             now = iso(time.time())
             change_sync_state(self._account.home, lambda state: replace(state, last_sync=now, last_error=None))
+        if self._snapshot is not None:
+            self._receive_snapshot(self._snapshot)
         if self._received:
             self._receive()
         if self.sequence != self._newest:
@@ -126,7 +138,10 @@ class Conversation:
             case Received(event, sequence):
                 self._received.append(event)
                 self._newest = sequence if sequence is not None else self._newest
-            case Snapshot(sequence):
+            case Snapshot(sequence) as snapshot:
+                self._told_before = sequence or 0
+                if sequence is None or self._newest is None:  # else what we missed follows, event by event
+                    self._snapshot = snapshot
                 # Without a number to go on from, or with one from before the server's data was restored: from here on.
                 if sequence is None or self._newest is None or self._newest > sequence:
                     self._newest = sequence
@@ -135,14 +150,26 @@ class Conversation:
 
     def _refuse(self, event_id: str, why: str, clock: int) -> None:
         """The server does not want an event; a batch asks again, later."""
-        words = f"{event_id} is refused: {self._account.words(why)}"
-        self._queue.increment_retry([event_id])
+        why = self._account.words(why)
+        words = f"{event_id} is refused: {why}"
+        self._queue.refuse({event_id: why})
         self._refused.add(event_id)
         del self._in_flight[event_id]
         follow_clock(self._clock, clock)
         _log.warning("%s", words)
         now = iso(time.time())
         change_sync_state(self._account.home, lambda state: replace(state, last_error=f"{now} {words}"))
+
+    def _receive_snapshot(self, snapshot: Snapshot) -> None:
+        self.moved += receive_snapshot(
+            snapshot.cards,
+            snapshot.clock,
+            queued=self._queue,
+            clock=self._clock,
+            team=self._account.session.team_slug,
+            bindings=read_bindings(self._account.home),
+        )
+        self._snapshot = None
 
     def _receive(self) -> None:
         found = receive(
@@ -153,6 +180,7 @@ class Conversation:
             bindings=read_bindings(self._account.home),
         )
         self._received.clear()
+        self.moved += found.applied
         if found.invalid:
             _log.warning("%d events from the server are none: %s", found.invalid, found.why)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,14 @@ MAX_EVENT_BYTES = 256 << 10
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The board as it is now; ``sequence`` is that of its last event, None where the server does not count."""
+    """The board as it is now; ``sequence`` is that of its last event, None where the server does not count.
+
+    ``clock``: the highest Lamport clock of the team's events, 0 where the server does not say.
+    """
 
     sequence: int | None
+    cards: Sequence[Mapping[str, Any]] = ()
+    clock: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,10 @@ def read_frame(text: str) -> Frame:
         return Unknown("it is no JSON")
     if not isinstance(value, dict):
         return Unknown("it is no object")
-    sequence = value.get("sequence")
-    sequence = sequence if type(sequence) is int and sequence >= 0 else None
+    sequence = _count(value.get("sequence"))
     match value.get("type"):
         case "snapshot":
-            return Snapshot(sequence)
+            return Snapshot(sequence, _objects(value.get("work_packages")), _count(value.get("lamport_clock")) or 0)
         case "event" if isinstance(value.get("event"), dict):
             return Received(value["event"], sequence)
         case "ping":
@@ -78,6 +82,14 @@ def read_frame(text: str) -> Frame:
             return _ack(value)
         case kind:
             return Unknown(f"its type is {kind!r:.60}")
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
 
 
 def _ack(value: Mapping[str, Any]) -> Frame:

@@ -5,16 +5,14 @@ When to do which is schedule.py's; what goes over the socket is conversation.py'
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import random
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 from catflap import auth, syncstate
 from catflap.auth import load_session
@@ -25,19 +23,16 @@ from catflap.errors import BadAnswer, CatflapError, NotLoggedIn, ServerUnreachab
 from catflap.instants import iso
 from catflap.queue import OfflineQueue
 from catflap.sync.address import read_address
-from catflap.sync.answers import read_object, trouble_of
 from catflap.sync.batch import Account, Sender, is_there
 from catflap.sync.conversation import Conversation
 from catflap.sync.http import USUAL, Server, Timing
-from catflap.sync.live import Live
+from catflap.sync.inbox import Inbox, frames_of
+from catflap.sync.listening import open_socket
 from catflap.sync.schedule import Due, Schedule, State
 from catflap.syncstate import change_sync_state, read_sync_state
 
 LOOK_S = 1.0
 """How often to look at what other processes did: queue.db, credentials, a `sync now`. Each costs a few µs."""
-AT_ONCE = 500
-"""How many frames are taken in one go, and one transaction."""
-_INBOX = 1000
 _FAILED_S = 5.0
 _BUG_S = 60.0
 _STOP_S = 1.5
@@ -62,7 +57,7 @@ class Service:
         self._queue = OfflineQueue(home / "queue.db")
         self._clock = LamportClock.load(home / "clock.json", floor=0)
         self._schedule = Schedule(random.random)
-        self._inbox: queue.Queue[Any] = queue.Queue(_INBOX)
+        self._inbox = Inbox()
         self._account: Account | None = None
         self._talk: Conversation | None = None
         self._sequence: int | None = None
@@ -80,12 +75,12 @@ class Service:
 
     def told(self) -> None:
         """Something was queued just now. Safe in any thread."""
-        self._post("told")
+        self._inbox.post("told")
 
     def stop(self) -> None:
         """End soon, whatever the server does: within `_STOP_S` seconds, or with the process. Nothing is lost by it."""
         self._stopping.set()
-        self._post("stop")
+        self._inbox.post("stop")
         account, talk = self._account, self._talk
         if account is not None:
             account.server.cut()
@@ -96,10 +91,6 @@ class Service:
     def is_alive(self) -> bool:
         """Whether its thread runs."""
         return self._thread.is_alive()
-
-    def _post(self, word: str) -> None:
-        with contextlib.suppress(queue.Full):  # it is awake then
-            self._inbox.put_nowait(word)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -178,8 +169,7 @@ class Service:
             return
         self._account = Account(self._home, session, Server(read_address(session.server), self._timing))
         state = read_sync_state(self._home)
-        is_same = (state.server, state.team) == (session.server, session.team_slug)
-        self._sequence = state.sequence if is_same else None
+        self._sequence = state.sequence_at(session.server, session.team_slug)
         self._last_sync = state.last_sync
         self._schedule.logged_in(now)
 
@@ -220,8 +210,7 @@ class Service:
         account = self._account
         assert account is not None
         try:
-            token = self._socket_token(account)
-            live = Live(account.server.address, token, self._inbox, after=self._sequence)
+            live = open_socket(account, self._inbox, after=self._sequence)
         except (ServerUnreachable, BadAnswer) as error:
             self._say_trouble(account.server.address.url, account.words(str(error)))
             self._schedule.not_connected(time.monotonic())
@@ -230,33 +219,15 @@ class Service:
         self._schedule.connected(time.monotonic())
         self._said = ("", "")
 
-    def _socket_token(self, account: Account) -> str:
-        """A token for one socket. Raises: ServerUnreachable, BadAnswer, NotLoggedIn."""
-        url = account.server.address.url
-        answer = account.server.post("/api/v1/ws-token/", token=account.token())
-        if answer.status == 401:
-            account.renew()
-            answer = account.server.post("/api/v1/ws-token/", token=account.token())
-        token = (read_object(answer) or {}).get("ws_token") if answer.status == 200 else None
-        if answer.status != 200:
-            raise BadAnswer("open the socket", where=f"at {url}", why=trouble_of(answer))
-        if not isinstance(token, str) or not auth.is_token(token):
-            raise BadAnswer("open the socket", where=f"at {url}", why="it answers no token for it")
-        return token
-
     def _take_posts(self, wait_s: float) -> None:
         """Wait for frames and words, and do what they say; a burst of them in one go."""
-        posts: list[Any] = []
-        with contextlib.suppress(queue.Empty):
-            posts.append(self._inbox.get(timeout=max(0.0, wait_s)))
-        while len(posts) < AT_ONCE and not self._inbox.empty():
-            posts.append(self._inbox.get())
+        posts = self._inbox.take(wait_s)
         if "told" in posts:
             self._tell(time.monotonic())
         if self._talk is not None:
-            frames = [post[1] for post in posts if isinstance(post, tuple) and post[0] is self._talk.live]
-            self._talk.hear([text for text in frames if text is not None])
-            if None in frames or self._talk.is_flooded:
+            frames, is_broken = frames_of(self._talk.live, posts)
+            self._talk.hear(frames)
+            if is_broken or self._talk.is_flooded:
                 self._lose()
 
     def _lose(self) -> None:

@@ -138,7 +138,7 @@ function drawNow(keys) {
   setText($("summary"), isFiltering(filters) ? `${shown} of ${count(all)}` : "");
   $("empty").hidden = features > 0 || team === null;
   setText($("empty"), isFiltering(filters) ? "Nothing here matches the filters."
-    : "No work package yet. They come with the first event that a member of the team sends.");
+    : `No work package yet. They come from each member who has run: catflap auth login --server ${location.origin}`);
   rover.settle();
   if (filters.view === "history") history.show(board, filters.feature, keys, now());
 }

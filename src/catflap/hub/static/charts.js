@@ -85,8 +85,9 @@ function makeFrame(width, [first, last], most, { sizes, word, pad }) {
   for (let tick = 0; tick < ticks; tick += 1) {
     const time = first + (ticks === 1 ? 0 : (reach * tick) / (ticks - 1));
     const anchor = ticks === 1 ? "middle" : { 0: "start", [ticks - 1]: "end" }[tick] ?? "middle";
+    const before = tick > 0 ? time - reach / (ticks - 1) : 0; // the day is said where it is another one
     axes.push(drawing("text", { class: "tick", x: x(time), y: HEIGHT - 6, "text-anchor": anchor,
-      text: reach > 3 * DAY_MS ? day(time) : moment(new Date(time).toISOString(), reach > DAY_MS ? 0 : time) }));
+      text: reach > 3 * DAY_MS ? day(time) : moment(new Date(time).toISOString(), before) }));
   }
   return { width, x, y, axes };
 }
