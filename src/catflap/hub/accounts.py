@@ -65,7 +65,9 @@ def join(connection: sqlite3.Connection, name: str, team: str) -> None:
     """Let a user belong to one more team, which is made when it is new. Raises: BadInput."""
     account = existing(connection, name)
     if team in account.teams:
-        raise BadInput("add the user", where=name, why=f"the user is in team {team!r} already")
+        raise BadInput(
+            "add the user", where=name, why=f"the user is in team {team!r} already", hint="see `catflap hub user list`"
+        )
     connection.execute("INSERT INTO team (slug) VALUES (?) ON CONFLICT (slug) DO NOTHING", (team,))
     connection.execute(
         "INSERT INTO membership (user_id, team_id) SELECT ?, id FROM team WHERE slug = ?", (account.user_id, team)
@@ -107,16 +109,28 @@ def existing(connection: sqlite3.Connection, name: str) -> Account:
 def checked_name(name: str) -> str:
     """The name, when it may be a user's. Raises: BadInput."""
     if not _NAME.fullmatch(name):
-        raise BadInput("add the user", where=f"{name!r:.80}", why="a name is 1 to 64 of A-Z a-z 0-9 _ . @ + -")
+        raise BadInput(
+            "add the user",
+            where=f"{name!r:.80}",
+            why="a name is 1 to 64 of A-Z a-z 0-9 _ . @ + -",
+            hint="choose another one",
+        )
     return name
 
 
 def checked_team(team: str) -> str:
     """The slug, when it may be a team's. Raises: BadInput."""
     if not _TEAM.fullmatch(team):
-        raise BadInput("add the team", where=f"{team!r:.80}", why="a team is 1 to 64 of a-z 0-9 _ -")
+        raise BadInput(
+            "add the team", where=f"{team!r:.80}", why="a team is 1 to 64 of a-z 0-9 _ -", hint="choose another one"
+        )
     if team == LOCAL_TEAM:
-        raise BadInput("add the team", where=team, why="that is what events made before a login are marked with")
+        raise BadInput(
+            "add the team",
+            where=team,
+            why="that is what events made before a login are marked with",
+            hint="choose another one",
+        )
     return team
 
 
@@ -124,7 +138,7 @@ def hashed(password: str) -> str:
     """The argon2id hash of a password; takes about 50 ms and 64 MiB. Raises: BadInput when it is too short or long."""
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
         why = f"it must have {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS:,} characters"
-        raise BadInput("take the password", why=why)
+        raise BadInput("take the password", why=why, hint="choose another one")
     return _hasher.hash(password)
 
 

@@ -18,6 +18,7 @@ from catflap.sync.inbox import Inbox, frames_of
 from catflap.sync.live import Live
 from catflap.syncstate import read_sync_state
 
+_HINT = "batches go on; is this a server of Spec Kitty's sync API?"
 QUIET_S = 5.0
 """How long a server may tell nothing of what it has announced."""
 
@@ -31,9 +32,9 @@ def open_socket(account: Account, inbox: Inbox, *, after: int | None) -> Live:
         answer = account.server.post("/api/v1/ws-token/", token=account.token())
     token = (read_object(answer) or {}).get("ws_token") if answer.status == 200 else None
     if answer.status != 200:
-        raise BadAnswer("open the socket", where=f"at {url}", why=account.words(trouble_of(answer)))
+        raise BadAnswer("open the socket", where=f"at {url}", why=account.words(trouble_of(answer)), hint=_HINT)
     if not isinstance(token, str) or not auth.is_token(token):
-        raise BadAnswer("open the socket", where=f"at {url}", why="it answers no token for it")
+        raise BadAnswer("open the socket", where=f"at {url}", why="it answers no token for it", hint=_HINT)
     return Live(account.server.address, token, inbox.posts, after=after)
 
 
