@@ -11,20 +11,10 @@ from typing import Any
 
 import yaml
 
-from tests.corpus import blob_versions
 from tests.test_real_history import STATUS, WP_FILE, History, Key, PlainReading, Tree
-from tests.world import Repo
 
 NOBODY = {"", "none", "null", "~"}
 LOG_ROW = re.compile(r" {0,3}[-*+] +(\d{4}-\d\d-\d\d\S*)(?: UTC)?(?::|\s+(?:–|—|--?|\|))\s+(.*)")
-
-
-class WholeHistory(History):
-    """The same, with every version read at once."""
-
-    def __init__(self, repo: Repo) -> None:
-        super().__init__(repo)
-        self._texts = {oid: data.decode("utf-8", "replace") for (_, oid), data in blob_versions(repo.path).items()}
 
 
 @dataclass

@@ -12,8 +12,8 @@ import pytest
 
 from tests.backfilling import ids, preview
 from tests.corpus import clone_corpus
-from tests.plainhistory import WholeHistory, WholeReading, words
-from tests.test_real_history import WP_FILE
+from tests.plainhistory import WholeReading, words
+from tests.test_real_history import WP_FILE, History
 from tests.world import Repo, catflap
 
 pytestmark = pytest.mark.corpus
@@ -50,7 +50,7 @@ def test_every_commit_tells_what_a_plain_reading_of_it_says(tmp_path: Path) -> N
     for line in done.stdout.splitlines():
         event = json.loads(line)
         told[event["commit"]][said(event)] += 1
-    history = WholeHistory(repo)
+    history = History(repo)
     reading = WholeReading(history)
     silent_bulks = 0
     before: dict[str, str] = {}

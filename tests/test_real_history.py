@@ -5,14 +5,18 @@ says, once. The reading here shares no code with catflap: regular expressions, s
 from __future__ import annotations
 
 import json
+import os
 import re
+import sqlite3
 import subprocess
 from collections import defaultdict
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.corpus import bundle_path
+from tests.corpus import blob_versions, bundle_path
 from tests.world import Repo, board, events
 
 pytestmark = pytest.mark.corpus
@@ -37,19 +41,28 @@ class History:
         self.repo = repo
         self.commits = repo.git("rev-list", "--first-parent", "--reverse", "HEAD").stdout.split()
         self._texts: dict[str, str] = {}
+        self._fields: dict[str, dict[str, str]] = {}
 
+    @cache  # noqa: B019 - as long as the module's tests
     def tree(self, commit: str) -> Tree:
         listing = self.repo.git("ls-tree", "-r", "-z", commit, "kitty-specs/").stdout
         rows = (row.partition("\t") for row in listing.split("\0") if row)
         return {path: head.split()[2] for head, _, path in rows}
 
     def text(self, oid: str) -> str:
-        if oid not in self._texts:
-            found = subprocess.run(
-                ["git", "cat-file", "blob", oid], cwd=self.repo.path, capture_output=True, check=True
-            )
-            self._texts[oid] = found.stdout.decode("utf-8", "replace")
+        if not self._texts:
+            self._texts = {
+                oid: data.decode("utf-8", "replace") for (_, oid), data in blob_versions(self.repo.path).items()
+            }
         return self._texts[oid]
+
+    def fields(self, oid: str) -> dict[str, str]:
+        """The frontmatter's lines of a file."""
+        if oid not in self._fields:
+            front = re.match(r"---\n(.*?)\n---\n", self.text(oid), re.DOTALL)
+            pairs = re.findall(r"^(\w+):[ \t]*[\"']?([^\"'\n]*)", front[1], re.MULTILINE) if front else []
+            self._fields[oid] = dict(pairs)
+        return self._fields[oid]
 
 
 class PlainReading:
@@ -108,8 +121,7 @@ class PlainReading:
             match = WP_FILE.fullmatch(path)
             if match is None:
                 continue
-            front = re.match(r"---\n(.*?)\n---\n", self.history.text(tree[path]), re.DOTALL)
-            fields = dict(re.findall(r"^(\w+):[ \t]*[\"']?([^\"'\n]*)", front[1], re.MULTILINE)) if front else {}
+            fields = self.history.fields(tree[path])
             key = (match[1], fields.get("work_package_id") or match[3])
             found[key] = match[2] or STATUS.get(fields.get("lane", "").strip())
         return found
@@ -158,7 +170,9 @@ def test_replayed_history_tells_what_the_files_say(history: History, tmp_path: P
 
 
 def statuses_told() -> int:
-    return sum(event["event_type"] == "WPStatusChanged" for event in events())
+    with closing(sqlite3.connect(Path(os.environ["SPEC_KITTY_HOME"]) / "queue.db")) as connection:
+        query = "SELECT count(*) FROM queue WHERE event_type = 'WPStatusChanged'"
+        return int(connection.execute(query).fetchone()[0])
 
 
 def chains_told() -> dict[Key, list[str]]:
