@@ -55,7 +55,7 @@ def rebase(hands: Hands, view: str, dice: Random) -> None:
 def rebased(hands: Hands, view: str, start: str, target: str) -> None:
     """Abort a rebase that waits for a hand, and hand on what came of it."""
     if hands.is_rebasing(view):
-        hands.git(view, "clean", "-q", "-f", "--", "*.txt")  # an abort would stumble over them
+        hands.git(view, "clean", "-q", "-f", "-d")  # an abort would stumble over what is not in git
         hands.git(view, "rebase", "--abort")
         kind, start = Kind.SWITCH, ""  # back on the branch that was rebased, which may be another than before
     else:
