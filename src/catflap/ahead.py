@@ -9,7 +9,6 @@ import multiprocessing
 import signal
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -21,6 +20,8 @@ T = TypeVar("T")
 
 def in_thread(items: Generator[T, None, None]) -> Generator[T, None, None]:
     """The same items. Git works while we think, but Python's lock lets only one of us think."""
+    from concurrent.futures import ThreadPoolExecutor  # it imports logging: 10 ms, which a process need not pay
+
     with ThreadPoolExecutor(1) as thread:
         try:
             coming = thread.submit(next, items, None)

@@ -7,6 +7,7 @@ identity, locks.
 from __future__ import annotations
 
 import hashlib
+from base64 import b32encode
 from collections.abc import Mapping, Sequence
 
 from catflap.drafts import Draft
@@ -26,7 +27,8 @@ _WHAT: Mapping[str, Sequence[str]] = {
 the state before: a clone that lacks a part of the history may see another one, and it is the same change."""
 _LAST_MS = (1 << 48) - 1
 _RANDOM_LETTERS = 16
-_PAIRS = [encode_ulid(0, pair)[-2:] for pair in range(1024)]
+_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+"""Base 32 of RFC 4648, which Python has in C, to that of ULIDs."""
 
 
 def content_ids(root: str, commit: str, committed_at: int, drafts: Sequence[Draft]) -> list[str]:
@@ -46,12 +48,13 @@ def content_ids(root: str, commit: str, committed_at: int, drafts: Sequence[Draf
     return ids
 
 
-def _hash(*parts: str) -> int:
+def _hash(*parts: str) -> bytes:
+    """80 bits."""
     # Each part with its length, so that no two lists of parts read the same.
     text = "".join([f"{len(part)}:{part}" for part in parts])
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:10], "big")
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:10]
 
 
-def _letters(randomness: int) -> str:
-    """The last 16 letters of a ULID, as encode_ulid has them, but two at a time."""
-    return "".join([_PAIRS[randomness >> shift & 1023] for shift in range(70, -1, -10)])
+def _letters(randomness: bytes) -> str:
+    """The last 16 letters of a ULID, as encode_ulid has them, for 80 bits."""
+    return b32encode(randomness).translate(_CROCKFORD).decode("ascii")
