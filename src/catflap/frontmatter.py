@@ -202,25 +202,34 @@ def _line_of(event: Any) -> int:
 
 def _build(events: Iterable[Any]) -> tuple[dict[str, Value], dict[str, int]]:
     """The mapping that the events tell, with the lines of its keys."""
-    from yaml import events as kinds
+    from yaml.events import (
+        AliasEvent,
+        DocumentStartEvent,
+        MappingEndEvent,
+        MappingStartEvent,
+        ScalarEvent,
+        SequenceEndEvent,
+        SequenceStartEvent,
+    )
 
     tree = _Tree()
     tree.stack.append(_Open(tree.root))
+    take, close = tree.scalar, tree.stack.pop
     for event in events:
         kind = type(event)
-        if kind is kinds.ScalarEvent:
-            tree.scalar(event.value, event)
-        elif kind is kinds.MappingStartEvent:
+        if kind is ScalarEvent:
+            take(event.value, event)
+        elif kind is MappingStartEvent:
             tree.open({}, _line_of(event))
-        elif kind is kinds.SequenceStartEvent:
+        elif kind is SequenceStartEvent:
             tree.open([], _line_of(event))
-        elif kind is kinds.MappingEndEvent or kind is kinds.SequenceEndEvent:
-            tree.stack.pop()
-        elif kind is kinds.AliasEvent:
+        elif kind is MappingEndEvent or kind is SequenceEndEvent:
+            close()
+        elif kind is AliasEvent:
             raise UnreadableFrontmatter(
                 f"the alias *{event.anchor} is in the frontmatter", line=_line_of(event), hint="write its value out"
             )
-        elif kind is kinds.DocumentStartEvent and tree.root:
+        elif kind is DocumentStartEvent and tree.root:
             raise UnreadableFrontmatter(
                 "a second YAML document is in the frontmatter", line=_line_of(event), hint="keep one"
             )

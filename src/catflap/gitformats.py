@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +14,7 @@ class Commit:
     parents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(NamedTuple):
     """One path that differs between two trees; an oid is None where the path is missing or no regular file."""
 
     path: str
@@ -77,8 +77,7 @@ def parse_diffs(output: bytes) -> Iterator[tuple[tuple[str, str], list[Diff]]]:
         yield pair, diffs
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A commit of a first-parent chain: its tree, and the committer's time in epoch seconds."""
 
     commit: str

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from catflap.events import ENTRY_TYPES
 
@@ -47,8 +47,7 @@ _SEPARATOR = re.compile(r" (?:–|—|--?|\|) ")
 _PAIR = re.compile(r"(shell_pid|lane|agent)=(\S*)")
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
+class HistoryRow(NamedTuple):
     """One row: ``digest`` (16 hex digits) of what it says, the ``entry_type`` if it states one, author and content."""
 
     digest: str
