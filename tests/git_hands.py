@@ -21,6 +21,7 @@ from tests.git_files import (
     TASKS,
     Place,
     Says,
+    Unclear,
     files_of,
     read_files,
     read_place,
@@ -97,6 +98,8 @@ class Hands:
                 for path in twins:
                     if path != keep:
                         name = path.relative_to(folder).as_posix()
+                        if name not in tracked:
+                            raise Unclear(f"git brought {keep} back beside {name}, which is in no commit")
                         self.ask_in(folder, "rm", "-q", "-f", "--ignore-unmatch", "--", name)
                         path.unlink(missing_ok=True)
                         self.transcript.append(f"({folder.name}) git rm -f {name}")

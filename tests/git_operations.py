@@ -184,6 +184,8 @@ def conclude(hands: Hands, view: str, dice: Random, kind: Kind, command: str) ->
                 break
             made(hands, view, kind, command, "--skip", hook="post-commit")
     made(hands, view, Kind.RESET, command, "--abort", hook=None)
+    if hands.is_under_way(view):  # an abort stumbles over files that were there before
+        hands.git(view, command, "--quit")
 
 
 @often(5)
