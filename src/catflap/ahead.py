@@ -9,6 +9,7 @@ import multiprocessing
 import signal
 import traceback
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -67,17 +68,20 @@ def _received(process: BaseProcess, pipe: Connection) -> Generator[Any, None, No
 
 
 def _send(pipe: Connection, make: Callable[..., Iterator[T]], args: tuple[Any, ...]) -> None:
-    """In the process: send each item and None for no error, then (None, None); or (None, the error)."""
+    """In the process: send what `_messages` says, as long as somebody takes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever uses the items, who ends us
+    with suppress(BrokenPipeError):  # nobody uses them any more
+        for message in _messages(make, args):
+            pipe.send(message)
+
+
+def _messages(make: Callable[..., Iterator[T]], args: tuple[Any, ...]) -> Iterator[tuple[T | None, Exception | None]]:
+    """Each item and None for no error, then (None, None); or (None, the error)."""
     try:
-        try:
-            for item in make(*args):
-                pipe.send((item, None))
-            pipe.send((None, None))
-        except BrokenPipeError:
-            raise
-        except Exception as error:  # noqa: BLE001 - not swallowed: raised where the items are used
-            error.add_note(traceback.format_exc())
-            pipe.send((None, error))
-    except BrokenPipeError:  # nobody uses them any more
-        return
+        for item in make(*args):
+            yield item, None
+    except Exception as error:  # noqa: BLE001 - not swallowed: raised where the items are used
+        error.add_note(traceback.format_exc())
+        yield None, error
+    else:
+        yield None, None

@@ -80,7 +80,7 @@ def ask(cwd: str, *args: str, ok: Sequence[int] = (0,), index: str | None = None
     Raises: GitFailed with git's own last words, when it ends with a code that is not in ``ok``.
     """
     env = environment() | ({"GIT_INDEX_FILE": index} if index is not None else {})
-    with _starting_in(cwd), log.timed("git", f"{' '.join(args)}, in {cwd}"):
+    with _starting_in(cwd), log.timed("git", *args, "in", cwd):
         done = subprocess.run(
             ["git", *args],
             cwd=cwd,
@@ -149,7 +149,7 @@ def worktrees(view: View) -> list[View]:
 
 def start_cat_file(git_dir: str, options: Sequence[str], how: Sequence[str]) -> CatFile:
     """A `cat-file --batch` that waits for questions; ``options`` are git's, ``how`` its own. Raises: GitFailed."""
-    with _starting_in(git_dir), log.timed("git", f"cat-file --batch begins, in {git_dir}"):
+    with _starting_in(git_dir), log.timed("git", "cat-file --batch begins in", git_dir):
         return subprocess.Popen(
             ["git", *options, f"--git-dir={git_dir}", "cat-file", "--batch", *how],
             bufsize=_PIPE_BYTES,
@@ -171,7 +171,7 @@ def diff_trees(
     """
     if not pairs:
         return []
-    with _starting_in(git_dir), log.timed("git", f"diff-tree of {len(pairs)} pairs of trees, in {git_dir}"):
+    with _starting_in(git_dir), log.timed("git", "diff-tree of", str(len(pairs)), "pairs of trees in", git_dir):
         done = subprocess.run(
             [
                 "git",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,11 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
         clock = LamportClock.load(folder / "clock.json", floor=0, lock_timeout_s=WAIT_S)
         with explained(folder / "queue.db"):
             outcome = observe_moves(connection, clock, view, hook=(name, *args), wait_s=WAIT_S)
-            if outcome is not None and outcome.told and sys.stderr.isatty():
+        if outcome is not None and outcome.told and not outcome.waiting and sys.stderr.isatty():
+            with (
+                suppress(CatflapError),
+                explained(folder / "queue.db"),
+            ):  # it is told; that nobody hears so is no trouble
                 _welcome(connection, view, outcome.told)
     finally:
         connection.close()

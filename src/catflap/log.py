@@ -40,8 +40,8 @@ def note(subject: str, text: str) -> None:
 
 
 @contextmanager
-def timed(subject: str, text: str) -> Iterator[None]:
-    """Write a line with how long the body took, when somebody asked for it."""
+def timed(subject: str, *words: str) -> Iterator[None]:
+    """Write a line of these words with how long the body took, when somebody asked for it."""
     if not is_on:
         yield
         return
@@ -49,4 +49,4 @@ def timed(subject: str, text: str) -> Iterator[None]:
     try:
         yield
     finally:
-        note(subject, f"{text} ({(time.perf_counter() - began) * 1000:.1f} ms)")
+        note(subject, f"{' '.join(words)} ({(time.perf_counter() - began) * 1000:.1f} ms)")
