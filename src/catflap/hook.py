@@ -102,8 +102,8 @@ def run_hook(name: str, args: tuple[str, ...], place: tuple[str, str, str], tree
 
 def _welcome(connection: Connection, view: View, told: list[Event]) -> None:
     """Say, to a person at a terminal, that the first events of a project were told: all later ones are in silence."""
-    from catflap.journal import count_told
     from catflap.ledger import find_project
+    from catflap.trace import count_told
     from catflap.wording import what_changed, where
 
     project = find_project(connection, view.common_dir)

@@ -156,15 +156,6 @@ _Place = tuple[float, str, int, int]
 """Instant, time of the id, 0 before what is still queued, place in its table."""
 
 
-def count_told(connection: Connection, project_id: int, *, limit: int) -> int:
-    """How many events of the project the trace knows, counted up to ``limit``. Raises: DatabaseBusy, DatabaseUnusable.
-
-    By this one knows a beginner from somebody who has seen it all before.
-    """
-    sql = "SELECT count(*) FROM (SELECT 1 FROM trace WHERE project_id = ? AND event_id IS NOT NULL LIMIT ?)"
-    return int(when_free(lambda: connection.execute(sql, (project_id, limit)).fetchone()[0], connection))
-
-
 def lane_times(connection: Connection, project: Project) -> dict[tuple[str, str], tuple[str, str]]:
     """By (feature_slug, wp_id): the last status that the trace knows, and since when (ISO 8601).
 

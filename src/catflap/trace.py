@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
 
+from catflap.database import when_free
+
 ROWS = 20_000
 """How many decisions `catflap explain` can look back on; older ones are forgotten."""
 
@@ -69,3 +71,12 @@ def last(
         (project_id, wp_id, feature, limit),
     ).fetchall()
     return [TraceRow(*row) for row in reversed(rows)]
+
+
+def count_told(connection: Connection, project_id: int, *, limit: int) -> int:
+    """How many events of the project the trace knows, counted up to ``limit``. Raises: DatabaseBusy, DatabaseUnusable.
+
+    By this one knows a beginner from somebody who has seen it all before.
+    """
+    sql = "SELECT count(*) FROM (SELECT 1 FROM trace WHERE project_id = ? AND event_id IS NOT NULL LIMIT ?)"
+    return int(when_free(lambda: connection.execute(sql, (project_id, limit)).fetchone()[0], connection))

@@ -19,10 +19,11 @@ from catflap.config import home
 from catflap.database import when_free
 from catflap.following import looks
 from catflap.here import projects_here, require_feature
-from catflap.journal import count_told, lane_times
+from catflap.journal import lane_times
 from catflap.ledger import Project
 from catflap.pager import paged
 from catflap.terminal import advise, can_redraw, say, say_no_more, screen, show_table, size_now
+from catflap.trace import count_told
 
 
 @dataclass(frozen=True, slots=True)
