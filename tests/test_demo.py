@@ -384,16 +384,24 @@ def test_an_interrupt_ends_git_and_all_that_it_started(temporary: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_interrupt_waits_for_what_must_not_be_left_half_done() -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_an_interrupt_waits_for_what_must_not_be_left_half_done(name: str) -> None:
+    if (ending := getattr(signal, name, None)) is None:
+        pytest.skip(f"no {name} here")
     steps: list[str] = []
+    former = signal.signal(ending, signal.default_int_handler)
 
     def interrupted() -> None:
         with interrupts_wait(lambda: steps.append("hurry")):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), ending)
             steps.append("done")
 
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert signal.getsignal(ending) is signal.default_int_handler
+    finally:
+        signal.signal(ending, former)
     assert steps == ["hurry", "done"]
 
 

@@ -191,12 +191,12 @@ def interrupts_wait(on_interrupt: Callable[[], None]) -> Iterator[Callable[[], b
     """Let an interrupt (Ctrl-C) wait for the end of the body: ``on_interrupt`` hurries it, KeyboardInterrupt follows.
 
     The body gets a function that says whether one came. Without this an interrupt inside of Popen would leave a process
-    that nobody knows. For the main thread only.
+    that nobody knows. SIGTERM and SIGHUP wait, too, where they have a handler. For the main thread only.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before):  # ignored (nohup), or deadly: then there is nothing that could come in between
-        yield lambda: False
-        return
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    found = {one: signal.getsignal(one) for one in map(signal.Signals.__getitem__, names)}
+    # Ignored (nohup), or deadly: then there is nothing that could come in between.
+    former = {one: handler for one, handler in found.items() if callable(handler)}
     came = False
 
     def note(_: int, __: object) -> None:
@@ -204,11 +204,13 @@ def interrupts_wait(on_interrupt: Callable[[], None]) -> Iterator[Callable[[], b
         came = True
         on_interrupt()
 
-    signal.signal(signal.SIGINT, note)
     try:
+        for one in former:
+            signal.signal(one, note)
         yield lambda: came
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in former.items():
+            signal.signal(one, handler)
         if came:
             raise KeyboardInterrupt
 
