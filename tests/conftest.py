@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.portable import need_of, posix_only_files
+from tests.world import Repo, planned
 
 WINDOWS = os.name == "nt"
 collect_ignore = posix_only_files() if WINDOWS else []
@@ -68,3 +69,11 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def home() -> Path:
     """This test's SPEC_KITTY_HOME."""
     return Path(os.environ["SPEC_KITTY_HOME"])
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed."""
+    made = planned(tmp_path / "project")
+    made.install()
+    return made

@@ -7,7 +7,7 @@ from typing import Any
 
 from catflap.announced import FeatureAnnounced, Ledger, WPAnnounced
 from catflap.drafts import Context, Draft, Inference, WPChange
-from catflap.facts import Facts, Key
+from catflap.facts import NOTHING, Facts, Key
 from catflap.featuremeta import FeatureMeta
 from catflap.history import HistoryRow
 from catflap.infer import infer
@@ -18,6 +18,8 @@ from catflap.workpackage import Problem, WorkPackage, status_of_lane
 FEATURE = "001-demo"
 AT = "2026-02-03T12:00:00Z"
 KEY: Key = (FEATURE, "WP01")
+HANDS = [Rule.HAND, Rule.EDIT, Rule.PICK]
+SILENT = [Rule.PULL, Rule.SWITCH, Rule.UNKNOWN]
 
 
 def note(content: str, author: str | None = "ada", *, entry_type: str | None = None) -> HistoryRow:
@@ -29,6 +31,15 @@ def lane(second: int, to_lane: str, actor: str | None = "ada", *, wp_id: str = "
     """A lane-log row of a second of one day."""
     at = f"2026-02-03T12:00:{second:02d}.000000Z"
     return LaneRow(at, event_id or f"E{second:02d}", wp_id, to_lane, status_of_lane(to_lane), actor)
+
+
+ROWS = (lane(1, "planned"), lane(2, "in_progress", "bob"), lane(3, "for_review", "cy"), lane(4, "done", None))
+"""A lane log in which WP01 goes through all lanes."""
+
+
+def seen(row: LaneRow) -> tuple[str, str]:
+    """The mark of what was read of a log, once this row was."""
+    return (row.at, row.event_id)
 
 
 def wp(
@@ -99,6 +110,21 @@ def change(olds: Facts | Iterable[Facts], new: Facts, *, key: Key = KEY, is_rest
     return WPChange(key, (olds,) if isinstance(olds, Facts) else tuple(olds), new, is_restored)
 
 
+def of(wp_id: str, olds: Facts | Iterable[Facts], new: Facts, *, feature: str = FEATURE) -> WPChange:
+    """A change of the work package with this id."""
+    return change(olds, new, key=(feature, wp_id))
+
+
+def made(wp_id: str, status: str | None = "planned", *, feature: str = FEATURE, **fields: Any) -> WPChange:
+    """A work package that a hand made."""
+    return of(wp_id, NOTHING, wp(status, wp_id=wp_id, feature=feature, **fields), feature=feature)
+
+
+def moved(wp_id: str, before: str, after: str, **fields: Any) -> WPChange:
+    """A work package whose lane a hand changed."""
+    return of(wp_id, wp(before, wp_id=wp_id, **fields), wp(after, wp_id=wp_id, **fields))
+
+
 def known(wps: Mapping[str, WPAnnounced | str | None] | None = None) -> Ledger:
     """A ledger with one feature that is never complete: one of its work packages, WP90, stays planned."""
     return exactly({"WP90": "planned", **({"WP01": "planned"} if wps is None else wps)})
@@ -149,6 +175,11 @@ def state(inference: Inference, wp_id: str = "WP01") -> WPAnnounced:
     found = inference.ledger.wp((FEATURE, wp_id))
     assert found is not None
     return found
+
+
+def only(inference: Inference, event_type: str) -> list[Draft]:
+    """The drafts of one type."""
+    return [draft for draft in inference.drafts if draft.event_type == event_type]
 
 
 def short(drafts: Inference | Iterable[Draft]) -> list[str]:

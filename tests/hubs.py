@@ -215,6 +215,14 @@ class Member:
             yield Listener(connection)
 
 
+def error_of(answer: httpx.Response, status: int) -> str:
+    """What the hub says no with."""
+    assert answer.status_code == status, answer.text
+    found = answer.json()
+    assert set(found) == {"error", "details"}
+    return str(found["error"])
+
+
 def open_socket(hub: Hub, ticket: str, query: str = "", **options: Any) -> ClientConnection:
     headers = {"Authorization": f"Bearer {ticket}", **options.pop("additional_headers", {})}
     return connect(

@@ -20,13 +20,6 @@ BOMB = "---\na: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
-
-
 def errors() -> list[str]:
     return [event["payload"]["error_message"] for event in events() if event["event_type"] == "ErrorLogged"]
 

@@ -156,13 +156,6 @@ def test_a_batch_keeps_its_three_limits() -> None:
     assert (count, len(body) > MAX_BODY_BYTES) == (1, True)
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
-
-
 def test_a_repository_that_is_kept_local_moves_its_ledger_and_queues_nothing(repo: Repo) -> None:
     assert catflap("auth", "bind", repo.path, "--local").returncode == 0
     repo.lane("doing")

@@ -22,17 +22,9 @@ from catflap.events import encode_ulid
 from catflap.queue import MAX_RETRIES, OfflineQueue
 from catflap.terminal import say, show_table
 from catflap.wording import printable
-from tests.world import FEATURE, Repo, catflap, events, planned
+from tests.world import FEATURE, Repo, catflap, events
 
 ENTRY = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from catflap.main import run; run()"
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed."""
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
 
 
 def run_here(monkeypatch: pytest.MonkeyPatch, *args: str) -> int:

@@ -421,9 +421,8 @@ def test_forked_child_goes_on_with_its_parents_emitter(emitter: EventEmitter) ->
 
 
 @pytest.fixture
-def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    repo = planned(tmp_path / "project")
-    repo.install()
+def repo(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """We are in a folder of it."""
     monkeypatch.chdir(repo.path / "kitty-specs")
     return repo
 

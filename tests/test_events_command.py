@@ -24,12 +24,10 @@ OTHER = "002-other"
 
 
 @pytest.fixture
-def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed, and we are in it."""
-    made = planned(tmp_path / "project")
-    made.install()
-    monkeypatch.chdir(made.path)
-    return made
+def repo(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """We are in it."""
+    monkeypatch.chdir(repo.path)
+    return repo
 
 
 @contextmanager

@@ -13,12 +13,10 @@ from tests.world import FEATURE, Repo, catflap, events, planned
 
 
 @pytest.fixture
-def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed, and we are in it."""
-    made = planned(tmp_path / "project")
-    made.install()
-    monkeypatch.chdir(made.path)
-    return made
+def repo(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """We are in it."""
+    monkeypatch.chdir(repo.path)
+    return repo
 
 
 def lines(capsys: pytest.CaptureFixture[str], wp: str, feature: str | None = None) -> list[str]:

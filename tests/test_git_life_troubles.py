@@ -22,14 +22,6 @@ git apply --whitespace=nowarn '{patch}'
 """
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed."""
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
-
-
 @pytest.mark.parametrize("meanwhile", ["nothing", "a commit", "a commit of the same file"])
 def test_16_an_edit_that_was_stashed_is_told_at_its_commit(repo: Repo, meanwhile: str) -> None:
     repo.write(lane="doing")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import itertools
 import json
-import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -17,15 +15,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Route
 
-from catflap.hub import page
 from catflap.hub.limits import MAX_SMALL_BODY_BYTES
-from catflap.hub.refusal import Refused
 from catflap.hub.tokens import AUDIENCE
-from tests.hubs import OTHER_TEAM, PASSWORD, TEAM, Hub, Member, add_user, created, event, raw_connection, wait_closed
-from tests.watching import PATIENCE, UNIT_S
+from tests.hubs import OTHER_TEAM, PASSWORD, TEAM, Hub, Member, add_user, created, error_of, event
 
 NUMBERS = itertools.count(1000)
 ROUTES = [
@@ -62,14 +55,6 @@ def bob(hub: Hub) -> Iterator[Member]:
 def fresh(**fields: Any) -> dict[str, Any]:
     """An event that this file's hub does not know."""
     return event(next(NUMBERS), **fields)
-
-
-def error_of(answer: httpx.Response, status: int) -> str:
-    """What the hub says no with."""
-    assert answer.status_code == status, answer.text
-    found = answer.json()
-    assert set(found) == {"error", "details"}
-    return str(found["error"])
 
 
 # -- the contract
@@ -354,137 +339,6 @@ def test_a_removed_user_is_out_at_once(hub: Hub) -> None:
         error_of(carol.http.post("/api/v1/token/refresh/", json={"refresh": carol.login["refresh"]}), 401)
 
 
-# -- browsers
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "http://evil.example",
-        "https://127.0.0.1",
-        "null",
-        "",
-        "http://127.0.0.1:1",
-        "file://",
-        "http://[",
-        "ftp://{host}",
-        "http://{host}.evil.example",
-        "http://evil.example#{host}",
-    ],
-)
-def test_a_page_of_another_origin_gets_no_answer(hub: Hub, ada: Member, origin: str) -> None:
-    headers = {**ada.bearer, "Origin": origin.format(host=f"127.0.0.1:{hub.port}")}
-    error_of(ada.http.get("/api/v1/board/", headers=headers), 403)
-    said = {"username": "ada", "password": PASSWORD}
-    error_of(ada.http.post("/api/v1/token/", json=said, headers=headers), 403)
-
-
-@pytest.mark.parametrize(
-    ("origin", "host"),
-    [
-        ("http://127.0.0.1:{port}", None),
-        ("HTTPS://Hub.Example", "hub.example"),
-        ("https://hub.example", "hub.example:443"),
-        ("http://hub.example:80", "hub.example"),
-    ],
-)
-def test_the_hubs_own_page_gets_its_answers(hub: Hub, ada: Member, origin: str, host: str | None) -> None:
-    headers = {**ada.bearer, "Origin": origin.format(port=hub.port), **({"Host": host} if host else {})}
-    assert ada.http.get("/api/v1/board/", headers=headers).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["/", "/api/v1/board/", "/nothing", "/static/nothing", "/api/v1/sync/health/"])
-def test_every_answer_keeps_foreign_code_out(hub: Hub, path: str) -> None:
-    headers = httpx.get(hub.url + path).headers
-    rules = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
-    assert rules == {
-        "default-src": "'none'",
-        "script-src": "'self'",
-        "style-src": "'self'",
-        "img-src": "'self'",
-        "connect-src": f"'self' ws://127.0.0.1:{hub.port} wss://127.0.0.1:{hub.port}",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-        "frame-ancestors": "'none'",
-    }
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
-    assert headers["cache-control"] in ("no-store", "no-cache")
-    assert "server" not in headers
-
-
-def test_a_host_header_cannot_widen_the_policy(hub: Hub) -> None:
-    answer = httpx.get(hub.url, headers={"Host": "x; script-src 'unsafe-inline'"})
-    assert "unsafe-inline" not in answer.headers.get("content-security-policy", "")
-
-
-def answered(hub: Hub, target: str) -> bytes:
-    """The raw answer to a GET of a target that no client would send."""
-    with raw_connection(hub) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode("latin-1"))
-        return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "/static/../app.py",
-        "/static/..%2fapp.py",
-        "/static/%2e%2e/app.py",
-        "/static/..%5capp.py",
-        "/static//etc/passwd",
-        "/static/%2fetc%2fpasswd",
-        "/static/..",
-        "/static/.",
-        "/static/",
-        "/static/board.html%00.js",
-        "/../../etc/passwd",
-        "//etc/passwd",
-        "/static/__init__.py",
-    ],
-)
-def test_no_path_leads_out_of_the_static_files(hub: Hub, target: str) -> None:
-    found = answered(hub, target)
-    assert found.split(b" ")[1] in (b"404", b"400")
-    assert b"import" not in found
-    assert b"root:" not in found
-
-
-def test_no_link_leads_out_of_the_static_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "static").mkdir()
-    (tmp_path / "secret.js").write_text("secret")
-    (tmp_path / "static" / "board.html").write_text("<title>board</title>")
-    (tmp_path / "static" / "link.js").symlink_to(tmp_path / "secret.js")
-    monkeypatch.setattr(page, "FOLDER", tmp_path / "static")
-    found = asyncio.run(asked(Starlette(routes=[Route("/", page.page), Route("/static/{name}", page.static)])))
-    assert [one.status_code for one in found] == [200, 304]
-    assert (found[0].text, found[0].headers["content-type"]) == ("<title>board</title>", "text/html; charset=utf-8")
-
-
-async def asked(app: Starlette) -> list[httpx.Response]:
-    """The page, the page again with its tag; a link among the files is not there."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://hub") as client:
-        first = await client.get("/")
-        again = await client.get("/", headers={"If-None-Match": first.headers["etag"]})
-        with pytest.raises(Refused, match="there is none"):
-            await client.get("/static/link.js")
-        return [first, again]
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/nothing", 404),
-        ("GET", "/api/v1/board", 404),
-        ("GET", "/api/v1/token/", 405),
-        ("DELETE", "/api/v1/board/", 405),
-        ("GET", "/ws/v1/events/", 404),
-    ],
-)
-def test_what_is_no_route_is_said_as_json_and_redirects_nowhere(hub: Hub, method: str, path: str, status: int) -> None:
-    error_of(httpx.request(method, hub.url + path), status)
-
-
 # -- guessing, and the log
 
 
@@ -546,122 +400,3 @@ def test_no_password_and_no_token_is_in_the_log(tmp_path: Path) -> None:
     with closing(sqlite3.connect(hub.database)) as connection:
         kept = "\n".join(connection.iterdump())
     assert not [secret for secret in secrets if secret in kept]
-
-
-# -- who sends or reads nothing
-
-
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A hub that waits a second and no longer."""
-    limits = {"head_s": 1.0, "body_s": 2.0, "chunk_s": 1.0, "stall_s": 1.0}
-    with Hub(tmp_path_factory.mktemp("strict"), limits) as started:
-        add_user(started.database, "ada", TEAM)
-        yield started
-
-
-def head_of_batch(bearer: str, length: int) -> bytes:
-    lines = ["POST /api/v1/events/batch/ HTTP/1.1", "Host: x", f"Content-Length: {length}", f"Authorization: {bearer}"]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def drip(connection: socket.socket, text: bytes) -> None:
-    """Send a byte every tenth of a second until the other side has enough, as it must."""
-    connection.settimeout(0.1)
-    for number in range(int(10 * PATIENCE * UNIT_S)):
-        try:
-            connection.sendall(text[number % len(text) :][:1])
-            if not connection.recv(65536):
-                return
-        except TimeoutError:
-            continue
-        except ConnectionError:
-            return
-    pytest.fail("it takes a byte at a time for ever")
-
-
-def test_a_connection_that_says_nothing_is_closed(strict: Hub) -> None:
-    with raw_connection(strict) as connection:
-        wait_closed(connection)
-
-
-def test_a_head_that_comes_a_byte_at_a_time_is_cut_off(strict: Hub) -> None:
-    with raw_connection(strict) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-        drip(connection, b"x")
-
-
-def test_a_second_head_that_comes_a_byte_at_a_time_is_cut_off(strict: Hub) -> None:
-    with raw_connection(strict) as connection:
-        connection.sendall(b"GET /api/v1/sync/health/ HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
-        connection.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
-        drip(connection, b"x")
-
-
-@pytest.mark.parametrize("token", [True, False])
-def test_a_body_that_comes_a_byte_at_a_time_is_cut_off(strict: Hub, token: bool) -> None:
-    with Member(strict) as ada, raw_connection(strict) as connection:
-        bearer = ada.bearer["Authorization"] if token else "Bearer none"
-        connection.sendall(head_of_batch(bearer, 100_000))
-        drip(connection, b" ")
-
-
-def test_a_body_that_stops_is_answered_with_408(strict: Hub) -> None:
-    with Member(strict) as ada, raw_connection(strict) as connection:
-        connection.sendall(head_of_batch(ada.bearer["Authorization"], 9) + b"{")
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        assert answer.startswith(b"HTTP/1.1 408")
-        assert b"nothing more of its body came" in answer
-
-
-def received_from(connection: socket.socket) -> int:
-    """How many bytes come until the other side closes or breaks the connection."""
-    received = 0
-    with suppress(ConnectionError):
-        while part := connection.recv(1 << 20):
-            received += len(part)
-    return received
-
-
-def test_whoever_does_not_read_the_answer_is_cut_off(strict: Hub) -> None:
-    with Member(strict) as ada:
-        for first in range(0, 2000, 500):
-            ada.send(*(event(first + number, extra="x" * 2000) for number in range(1, 501)))
-        with socket.socket() as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.connect(("127.0.0.1", strict.port))
-            connection.settimeout(20)
-            bearer = f"Authorization: {ada.bearer['Authorization']}"
-            connection.sendall(f"GET /api/v1/events/?limit=1000 HTTP/1.1\r\nHost: x\r\n{bearer}\r\n\r\n".encode() * 10)
-            assert connection.recv(1) == b"H"
-            with raw_connection(strict) as later:
-                wait_closed(later)  # the hub's second has passed, the other connection's, too
-            with raw_connection(strict) as later:
-                wait_closed(later)
-            assert received_from(connection) < 10_000_000
-
-
-def test_500_idle_connections_keep_nobody_out(hub: Hub, ada: Member) -> None:
-    idle = [raw_connection(hub) for _ in range(500)]
-    try:
-        assert ada.send(fresh()) == ["success"]
-        with Member(hub) as late:
-            assert late.get("board")["team_slug"] == TEAM
-    finally:
-        for connection in idle:
-            connection.close()
-
-
-def test_a_body_is_read_to_its_end_before_its_token_is_refused(hub: Hub) -> None:
-    """Whoever is cut off while sending sees a broken connection, not that it should refresh."""
-    with raw_connection(hub) as connection:
-        connection.sendall(head_of_batch("Bearer none", 4))
-        connection.settimeout(0.1)
-        for _ in range(3):
-            connection.sendall(b" ")
-            with pytest.raises(TimeoutError):
-                connection.recv(1)
-        connection.settimeout(PATIENCE * UNIT_S)
-        connection.sendall(b" ")
-        assert connection.recv(65536).startswith(b"HTTP/1.1 401")

@@ -21,14 +21,6 @@ from tests.world import FEATURE, Repo, catflap, events, planned, short
 
 
 @pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed."""
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
-
-
-@pytest.fixture
 def connection(home: Path) -> Iterator[Connection]:
     with closing(open_database(home / "queue.db")) as opened:
         yield opened

@@ -7,16 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.world import Repo, planned, told
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
+from tests.world import Repo, told
 
 
 def catflap(repo: Repo, *args: str, log: Path | str) -> subprocess.CompletedProcess[str]:

@@ -16,13 +16,6 @@ import pytest
 from tests.world import FEATURE, Repo, catflap, events, planned, short, told, wp_text
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
-
-
 def log_row(wp_id: str, to_lane: str, second: int, *, actor: str = "claude") -> str:
     row = {"wp_id": wp_id, "to_lane": to_lane, "at": f"2026-02-03T12:00:{second:02}Z", "event_id": f"e{second:03}"}
     return json.dumps({**row, "actor": actor}) + "\n"

@@ -14,14 +14,6 @@ from catflap.queue import CAPACITY
 from tests.world import Repo, catflap, planned
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> Repo:
-    """Feature 001-demo with WP01 to WP04 planned and committed, catflap installed."""
-    made = planned(tmp_path / "project")
-    made.install()
-    return made
-
-
 def status(*args: str) -> Any:
     done = catflap("status", "--json", *args)
     assert done.returncode == 0, done.stderr

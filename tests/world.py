@@ -195,3 +195,24 @@ def board() -> dict[tuple[str, str], str]:
             assert found.get(key, payload["previous_status"]) == payload["previous_status"], f"a hole at {key}"
             found[key] = payload["new_status"]
     return found
+
+
+def pick_script(tmp_path: Path, *sed: str) -> dict[str, str]:
+    """The environment in which `rebase -i` edits its list with these sed expressions."""
+    script = tmp_path / "sequence.sh"
+    script.write_text("#!/bin/sh\nsed -i " + " ".join(f"-e '{one}'" for one in sed) + ' "$1"\n')
+    script.chmod(0o755)
+    return {"GIT_SEQUENCE_EDITOR": str(script)}
+
+
+def diverge(repo: Repo, *, mine: str = "doing", theirs: str | None = None) -> None:
+    """A branch topic with my lane change on it, and another commit on main; topic is checked out."""
+    repo.git("switch", "-q", "-c", "topic")
+    repo.lane(mine)
+    repo.git("switch", "-q", "main")
+    if theirs is None:
+        repo.file("elsewhere.txt")
+        repo.commit("elsewhere")
+    else:
+        repo.lane(theirs)
+    repo.git("switch", "-q", "topic")
