@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.portable import need_of, posix_only_files
-from tests.world import Repo, planned
+pytest.register_assert_rewrite("tests")  # what helpers assert is shown as what tests do
+
+from tests.portable import need_of, posix_only_files  # noqa: E402
+from tests.world import Repo, planned  # noqa: E402
 
 WINDOWS = os.name == "nt"
 collect_ignore = posix_only_files() if WINDOWS else []

@@ -168,28 +168,32 @@ def test_17_edits_that_a_hook_takes_away_and_puts_back_tell_nothing(lives: Lives
 
     def committed(life: Life, way: str) -> Iterator[Step]:
         away, gate = life.folder / "pre-commit.away", life.folder / "gate"
-        life.write(lane="doing")
-        if way != "at once":
+        before, after = ("doing", "for_review") if way == "over a staged one" else ("planned", "doing")
+        if before != "planned":
+            life.write(lane=before)
+            life.git("add", "-A")
             yield "planned>doing"
+        life.write(lane=after)
+        if way != "at once":
+            yield "planned>doing" if before == "planned" else "doing>for_review"
         life.file("other.txt")
         life.git("add", "other.txt")
         with subprocess.Popen(["git", "commit", "-q", "-m", "another file"], cwd=life.path) as commit:
             yield away.exists
-            assert "planned" in life.wp().read_text()
-            if way == "for long":
+            assert before in life.wp().read_text()
+            if way in ("for long", "over a staged one"):
                 yield lambda: time.time() - life.wp().stat().st_mtime > DOUBT_S + SETTLE_S
             yield LOOKED
             gate.write_text("go\n")
             yield lambda: commit.poll() == 0
-        assert "doing" in life.wp().read_text()
+        assert after in life.wp().read_text()
         yield READ if way != "at once" else "planned>doing"
         yield LOOKED
         life.commit("the edit")
         yield READ
 
-    lives.drive(
-        *((stashing(way.replace(" ", "-")), partial(committed, way=way)) for way in ("short", "for long", "at once"))
-    )
+    ways = ("short", "for long", "at once", "over a staged one")
+    lives.drive(*((stashing(way.replace(" ", "-")), partial(committed, way=way)) for way in ways))
 
 
 # -- 20 to 22, of files that are not committed yet

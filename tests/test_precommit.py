@@ -254,10 +254,20 @@ def test_the_stash_of_unstaged_edits_tells_nothing_beside_a_watcher(
         wait_told(["WP02 planned>doing", "planned>doing"])
         edit_beside(repo)
         repo.write("WP03", "doing")
-        wait_told(["WP02 planned>doing", "planned>doing", "WP03 planned>doing"])
+        expected = ["WP02 planned>doing", "planned>doing", "WP03 planned>doing"]
+        wait_told(expected)
+        repo.git("add", repo.wp("WP03"))
+        repo.write("WP03", "for_review")
+        expected.append("WP03 doing>for_review")
+        wait_told(expected)
+        done = repo.git("commit", "-m", "what is staged")
+        assert "Stashing unstaged files" in done.stdout + done.stderr
+        repo.write("WP04", "doing")
+        expected.append("WP04 planned>doing")
+        wait_told(expected)
         assert not [line for line in watch.lines if "Traceback" in line]
     repo.observe()
-    assert len(told()) == 3
+    assert told() == expected
 
 
 # -- the check

@@ -6,39 +6,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from sqlite3 import Connection
 
 import pytest
 
-from catflap import git
-from catflap.clock import LamportClock
 from catflap.database import open_database
-from catflap.observe import Outcome
-from catflap.saves import observe_view
 from catflap.worktree import SETTLE_S
+from tests.looking import Looking, statuses
 from tests.world import Repo, planned, told
-
-
-@dataclass
-class Looking:
-    """Looks at one repository from within this process, at any date."""
-
-    repo: Repo
-    connection: Connection
-    home: Path
-
-    def look(self, now_s: float) -> Outcome:
-        clock = LamportClock.load(self.home / "clock.json", floor=0)
-        view = git.locate(str(self.repo.path))
-        outcome = observe_view(self.connection, clock, view, home=str(self.home), now_s=now_s)
-        assert outcome is not None
-        return outcome
-
-    def later(self) -> float:
-        """A date at which every file of now is settled, whatever a checkout left."""
-        return time.time() + 10 * SETTLE_S
 
 
 @pytest.fixture
@@ -81,7 +56,7 @@ def test_nothing_is_told_shortly_after_the_index_was_written(looking: Looking) -
     outcome = looking.look(written_at + SETTLE_S / 2)
     assert (outcome.told, outcome.is_quiet) == ([], False)
     assert outcome.unsettled_s > 0
-    assert [event.payload["new_status"] for event in looking.look(looking.later()).told] == ["planned"]
+    assert statuses(looking.look(looking.later())) == ["planned"]
 
 
 def test_nothing_is_told_of_a_file_that_changed_after_the_look_began(looking: Looking) -> None:
@@ -89,10 +64,10 @@ def test_nothing_is_told_of_a_file_that_changed_after_the_look_began(looking: Lo
     outcome = looking.look(time.time() - 60)
     assert (outcome.told, outcome.is_quiet) == ([], False)
     assert outcome.unsettled_s > 0
-    assert [event.payload["new_status"] for event in looking.look(looking.later()).told] == ["done"]
+    assert statuses(looking.look(looking.later())) == ["done"]
 
 
 def test_a_file_from_the_future_is_believed_at_once(looking: Looking) -> None:
     path = looking.repo.write(lane="done")
     os.utime(path, (time.time() + 3600, time.time() + 3600))
-    assert [event.payload["new_status"] for event in looking.look(time.time()).told] == ["done"]
+    assert statuses(looking.look(time.time())) == ["done"]

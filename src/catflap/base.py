@@ -56,7 +56,7 @@ class Base:
     def was_left_out(self, change: WPChange, final_tree: str) -> bool:
         """Whether a commit left this work package out: its file is still as the base has it, unlike the commit."""
         key, paths = change.key, paths_of(change)
-        here = self._here(key, paths)
+        here = self._here(key, paths, final_tree)
         if here.told_part == change.new.told_part:
             return False
         final = self._in_tree(final_tree, key, paths)
@@ -66,17 +66,29 @@ class Base:
         """Whether a file of this work package is in the working tree, though a commit may have taken it out of git."""
         return any(worktree.read_file(self._view, path) is not None for path in paths_of(change))
 
-    def _here(self, key: Key, paths: Sequence[str]) -> Facts:
+    def _here(self, key: Key, paths: Sequence[str], final_tree: str) -> Facts:
         """One work package as the working tree has it now, in the files at ``paths``, or wherever it was moved. What
-        git has laid out there in the middle of a pick or a merge is nobody's word yet.
+        git has laid out there in the middle of a pick or a merge is nobody's word yet; nor is it what a commit's hook
+        has laid out while it holds an edit back.
         """
         if worktree.is_waiting(self._view) and git.has_staged(self._view.git_dir, paths):
             return NOTHING
-        wps = [wp for path in paths if (wp := worktree.read_wp(self._view, path)) is not None]
+        wps = [wp for path in paths if (wp := self._in_file(path, final_tree)) is not None]
         if not wps:
             files = worktree.members(self._view, key[0])
             wps = worktree.newest_last((wp, at) for wp, at in files if (wp.feature, wp.wp_id) == key)
         return place(wps, {key[0]: worktree.read_log(self._view, key[0])}).get(key, NOTHING)
+
+    def _in_file(self, path: str, final_tree: str) -> WorkPackage | None:
+        """The work package in the file at ``path`` now; as we last saw it, where its edit may be held back."""
+        wp = worktree.read_wp(self._view, path)
+        if path not in self.rows or wp is None or wp != self._reader.wp(path, f"{final_tree}:{path}"):
+            return wp
+        # It is as committed, and has not been since the commit: the pre-commit framework lays that out for its hooks.
+        found = worktree.read_file(self._view, path)
+        is_laid_out = found is not None and found.changed_at > worktree.head_moved_at(self._view)
+        is_held = is_laid_out and worktree.is_committing(self._view) is not False
+        return self.wp(path) if is_held else wp
 
     def _in_tree(self, tree: str, key: Key, paths: Iterable[str]) -> Facts:
         """One work package as ``tree`` has it, in the files at ``paths``, or wherever it was moved."""
@@ -98,7 +110,7 @@ class Base:
         the commit before. What the file still says so, and HEAD does not, was left out: no change.
         """
         paths, saved = paths_of(change), self.saved(change)
-        here = self._here(change.key, paths) if saved is not None else NOTHING
+        here = self._here(change.key, paths, final_tree) if saved is not None else NOTHING
         if saved is None or here.wp is None or change.new.wp is None or change.new.rows:
             return change  # gone, or come; and of a lane log no row is told twice
         final = self._in_tree(final_tree, change.key, paths)

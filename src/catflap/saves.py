@@ -45,6 +45,7 @@ class Glance:
     """What git says of a view, asked before its saves are settled. It holds as long as index and cursor do.
 
     A file that was saved since then is not missed: what is in it is read at the look, and its own save asks for one.
+    Of a file that changed after ``asked_s`` (epoch seconds; infinite: it was asked within the look) it says nothing.
     ``wait_s``: seconds until what was found then is settled.
     """
 
@@ -53,6 +54,7 @@ class Glance:
     dirt: Dirt
     reader: TreeReader
     objects: Objects
+    asked_s: float = float("inf")
     wait_s: float = 0.0
 
 
@@ -107,7 +109,8 @@ def look_ahead(connection: Connection, view: View, *, now_s: float) -> Glance | 
     glance = _glance(view, state)
     with glance.objects:
         _look(connection, project, view, glance, now_s=float("inf"))  # what it reads of git is remembered
-        return replace(glance, wait_s=_look(connection, project, view, glance, now_s).wait_s)
+        wait_s = _look(connection, project, view, glance, now_s).wait_s
+        return replace(glance, asked_s=now_s, wait_s=wait_s)
 
 
 def observe_files(
@@ -166,7 +169,7 @@ def _glance(view: View, state: ViewState) -> Glance:
 def _look(connection: Connection, project: Project, view: View, glance: Glance, now_s: float) -> _Look:
     dirt, reader, state = glance.dirt, glance.reader, glance.state
     base = Base(view, reader, state.cursor.head, ledger.base(connection, state.id))
-    saves = list(_saves(view, base, dirt, now_s))
+    saves = list(_saves(view, base, glance, now_s))
     slugs = {_feature_of(save) for save in saves}
     unknown = {slug for slug in slugs if not ledger.knows_feature(connection, project.id, slug)}
     # A new feature is told when all its files are settled: its event says how many there are.
@@ -183,11 +186,10 @@ def _look(connection: Connection, project: Project, view: View, glance: Glance, 
     return _Look(_changes(view, base, settled), rows, features, strangers, wait_s)
 
 
-def _saves(view: View, base: Base, dirt: Dirt, now_s: float) -> Iterable[Save]:
+def _saves(view: View, base: Base, glance: Glance, now_s: float) -> Iterable[Save]:
     """The files that are not as we last saw them. Unmerged ones say nothing yet."""
-    committing: bool | None = None
+    dirt, hold = glance.dirt, _Hold(view)
     for path in sorted((dirt.paths | set(base.rows)) - dirt.unmerged):
-        is_log = log_path(path) is not None
         found = worktree.read_file(view, path)
         row = base.rows.get(path)
         if row is not None and path in dirt.paths:
@@ -195,16 +197,37 @@ def _saves(view: View, base: Base, dirt: Dirt, now_s: float) -> Iterable[Save]:
                 continue
             if found is not None and row.stamp == found.stamp:
                 continue
-        new = worktree.read_wp(view, path) if not is_log else None
         quiet_s = worktree.SETTLE_S
-        if path not in dirt.paths:
-            # Back at HEAD's content: perhaps a tool holds the edit back while it checks a commit.
-            committing = worktree.is_committing(view) if committing is None else committing
-            quiet_s = float("inf") if committing else worktree.DOUBT_S
-        elif new is not None and new.problem is not None:
-            quiet_s = worktree.DOUBT_S
-        wait_s = worktree.unsettled_for(found, now_s, quiet_s=quiet_s) if found is not None else 0.0
+        if path not in dirt.unstaged:
+            quiet_s = hold.quiet_s(is_back=path not in dirt.paths, is_told=row is not None)
+            found = worktree.read_file(view, path)  # again: a commit that ended before we asked has put it back
+        new = worktree.read_wp(view, path) if log_path(path) is None else None
+        if new is not None and new.problem is not None:
+            quiet_s = max(quiet_s, worktree.DOUBT_S)
+        wait_s = 0.0
+        if found is not None:
+            wait_s = worktree.unsettled_for(found, now_s, quiet_s=quiet_s)
+            wait_s = wait_s or worktree.unsettled_for(found, glance.asked_s, quiet_s=worktree.TICK_S)
         yield Save(path, found, new, min(wait_s, worktree.DOUBT_S))
+
+
+class _Hold:
+    """How long a file must be quiet that is as the index has it: perhaps a commit's hook holds an edit back."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._committing: bool | None = None
+        self._is_asked = False
+
+    def quiet_s(self, *, is_back: bool, is_told: bool) -> float:
+        """``is_back``: it is as HEAD has it, too; ``is_told``: another content of it was told."""
+        if not self._is_asked:
+            self._committing, self._is_asked = worktree.is_committing(self._view), True
+        if self._committing:
+            return float("inf")
+        if self._committing is None and (is_back or is_told):
+            return worktree.HELD_S
+        return worktree.DOUBT_S if is_back else worktree.SETTLE_S
 
 
 def _changes(view: View, base: Base, saves: list[Save]) -> list[WPChange]:

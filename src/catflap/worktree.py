@@ -19,6 +19,10 @@ SETTLE_S = 0.3
 """A file that did not change for this long is settled: design, By whose hand."""
 DOUBT_S = 3.0
 """What does not parse, or went back to HEAD's content, is believed after this long."""
+HELD_S = 30.0
+"""The same of what went back, where the system does not tell whether a commit's hook holds the edit back meanwhile."""
+TICK_S = 0.02
+"""By how much the date of a file may lie before its change: the kernel's clock for dates ticks so slowly."""
 UNDER_WAY = (
     "index.lock",
     "MERGE_HEAD",
@@ -45,12 +49,14 @@ class Found:
 class Dirt:
     """Paths under kitty-specs/ that differ from ``head`` (empty before the first commit), and the unmerged ones.
 
-    ``has_staged``: the index differs from ``head`` somewhere there.
+    ``unstaged``: those of them that are not as the index has them. ``has_staged``: the index differs from ``head``
+    somewhere there.
     """
 
     head: str
     paths: frozenset[str]
     unmerged: frozenset[str]
+    unstaged: frozenset[str]
     has_staged: bool
 
 
@@ -131,7 +137,8 @@ def dirt(view: View) -> Dirt:
         "--",
         git.SPECS,
     )
-    head, paths, unmerged, has_staged = "", set(), set(), False
+    head, has_staged = "", False
+    paths, unmerged, as_staged = set[str](), set[str](), set[str]()
     for record in answer.split("\0"):
         kind = record[:1]
         if record.startswith("# branch.oid "):
@@ -142,9 +149,12 @@ def dirt(view: View) -> Dirt:
         elif kind in ("1", "u", "?", "!"):
             paths.add(path)
             has_staged |= kind == "1" and record[2] != "."
+            if kind == "1" and record[3] == ".":
+                as_staged.add(path)
             if kind == "u":
                 unmerged.add(path)
-    return Dirt(head, paths=frozenset(filter(is_ours, paths)), unmerged=frozenset(unmerged), has_staged=has_staged)
+    ours = frozenset(filter(is_ours, paths))
+    return Dirt(head, paths=ours, unmerged=frozenset(unmerged), unstaged=ours - as_staged, has_staged=has_staged)
 
 
 def is_ours(path: str) -> bool:
@@ -160,6 +170,14 @@ def is_under_way(view: View) -> bool:
 def is_waiting(view: View) -> bool:
     """Whether git waits for a hand, with files that it has laid out, in the middle of a merge, a pick or the like."""
     return any(os.path.exists(os.path.join(view.git_dir, name)) for name in UNDER_WAY if not name.endswith(".lock"))
+
+
+def head_moved_at(view: View) -> float:
+    """When HEAD's reflog was written last, epoch seconds; infinite where no file of its own tells (reftable)."""
+    try:
+        return os.stat(os.path.join(view.git_dir, "logs", "HEAD")).st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def index_stamp(view: View) -> str:
@@ -208,13 +226,13 @@ def newest_last(wps: Iterable[tuple[WorkPackage, float]]) -> list[WorkPackage]:
     return [wp for wp, _ in sorted(wps, key=lambda pair: pair[1])]
 
 
-def is_committing(view: View, processes: str = "/proc") -> bool:
+def is_committing(view: View, processes: str = "/proc") -> bool | None:
     """Whether a `git commit` runs in this worktree: its hooks (pre-commit's stash) may hold edits back for a while.
 
-    Linux tells through /proc; elsewhere the answer is False, and the caller waits longer.
+    Linux tells through /proc; None elsewhere, where the caller waits longer.
     """
-    if not os.path.isdir(processes):
-        return False
+    if not os.path.isdir(os.path.join(processes, "self")):
+        return None
     worktree = os.path.realpath(view.worktree)
     for pid in filter(str.isdigit, os.listdir(processes)):
         try:
