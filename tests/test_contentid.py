@@ -28,9 +28,9 @@ def test_the_same_change_has_the_same_id_always() -> None:
     assert one(status()) == "01KGHNZCG0Y7NY7ZJTKATW2A1H"
 
 
-@given(st.integers(0, (1 << 80) - 1))
-def test_letters_are_those_of_a_ulid(randomness: int) -> None:
-    assert _letters(randomness.to_bytes(10, "big")) == encode_ulid(0, randomness)[10:]
+@given(st.integers(0, (1 << 48) - 1), st.integers(0, (1 << 80) - 1))
+def test_letters_are_those_of_a_ulid(time_ms: int, randomness: int) -> None:
+    assert _letters(time_ms, 5) + _letters(randomness, 8) == encode_ulid(time_ms, randomness)
 
 
 def test_id_has_the_commits_time() -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from catflap import git
 from catflap.git import View
@@ -23,8 +24,7 @@ WINDOW = 200
 """How many differences one window has, about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(NamedTuple):
     """One commit that changed something; ``place`` is its place in the chain, ``before`` the tree that it changed."""
 
     place: int

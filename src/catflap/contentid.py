@@ -7,11 +7,10 @@ identity, locks.
 from __future__ import annotations
 
 import hashlib
-from base64 import b32encode
 from collections.abc import Mapping, Sequence
 
 from catflap.drafts import Draft
-from catflap.events import encode_ulid
+from catflap.events import CROCKFORD
 
 _WHAT: Mapping[str, Sequence[str]] = {
     "FeatureCreated": (),
@@ -26,9 +25,8 @@ _WHAT: Mapping[str, Sequence[str]] = {
 """What of a payload tells it from the others of the same work package in the same commit. Not what is inferred from
 the state before: a clone that lacks a part of the history may see another one, and it is the same change."""
 _LAST_MS = (1 << 48) - 1
-_RANDOM_LETTERS = 16
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
-"""Base 32 of RFC 4648, which Python has in C, to that of ULIDs."""
+_PAIRS = [first + second for first in CROCKFORD for second in CROCKFORD]
+"""Two letters for each 10 bits: half the steps, of which a history takes many."""
 
 
 def content_ids(root: str, commit: str, committed_at: int, drafts: Sequence[Draft]) -> list[str]:
@@ -37,24 +35,24 @@ def content_ids(root: str, commit: str, committed_at: int, drafts: Sequence[Draf
     Time is the commit's (as near as 48 bits of milliseconds come to it); the 80 bits of randomness are the first of a
     SHA-256 over root, feature, work package, event type, commit, what changed, and how many equal ones came before.
     """
-    time = encode_ulid(min(max(committed_at * 1000, 0), _LAST_MS), 0)[:-_RANDOM_LETTERS]
+    time = _letters(min(max(committed_at * 1000, 0), _LAST_MS), 5)
     before: dict[tuple[str, ...], int] = {}
     ids = []
     for draft in drafts:
         what = [str(draft.payload.get(name)) for name in _WHAT[draft.event_type]]
         parts = (root, draft.feature, draft.wp_id or "", draft.event_type, commit, *what)
         count = before[parts] = before.get(parts, -1) + 1
-        ids.append(time + _letters(_hash(*parts, str(count))))
+        ids.append(time + _letters(_hash(*parts, str(count)), 8))
     return ids
 
 
-def _hash(*parts: str) -> bytes:
+def _hash(*parts: str) -> int:
     """80 bits."""
     # Each part with its length, so that no two lists of parts read the same.
     text = "".join([f"{len(part)}:{part}" for part in parts])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:10]
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:10], "big")
 
 
-def _letters(randomness: bytes) -> str:
-    """The last 16 letters of a ULID, as encode_ulid has them, for 80 bits."""
-    return b32encode(randomness).translate(_CROCKFORD).decode("ascii")
+def _letters(value: int, pairs: int) -> str:
+    """So many pairs of a ULID's letters, as `encode_ulid` has them."""
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(10 * pairs - 10, -1, -10)])

@@ -31,7 +31,8 @@ TIMESTAMP = (
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)$(?!\n)"
 )
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""The letters of a ULID, five bits each."""
 _is_ulid = re.compile(ULID).search
 _is_wp_id = re.compile(WP_ID).search
 _is_timestamp = re.compile(TIMESTAMP).search
@@ -125,7 +126,7 @@ def encode_ulid(time_ms: int, randomness: int) -> str:
     if not (0 <= time_ms < 1 << 48 and 0 <= randomness < 1 << 80):
         raise ValueError(f"no ULID has the time {time_ms} and the randomness {randomness}")
     value = time_ms << 80 | randomness
-    return "".join(_CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
+    return "".join(CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
 
 
 def _text(value: Any) -> str | None:

@@ -147,11 +147,11 @@ def worktrees(view: View) -> list[View]:
     return sorted(found.values(), key=lambda one: (one.git_dir != one.common_dir, one.git_dir))
 
 
-def start_cat_file(git_dir: str, options: Sequence[str], how: Sequence[str]) -> CatFile:
-    """A `cat-file --batch` that waits for questions; ``options`` are git's, ``how`` its own. Raises: GitFailed."""
+def start_cat_file(git_dir: str, options: Sequence[str]) -> CatFile:
+    """A `cat-file --batch` that waits for questions; ``options`` are git's. Raises: GitFailed."""
     with _starting_in(git_dir), log.timed("git", "cat-file --batch begins in", git_dir):
         return subprocess.Popen(
-            ["git", *options, f"--git-dir={git_dir}", "cat-file", "--batch", *how],
+            ["git", *options, f"--git-dir={git_dir}", "cat-file", "--batch"],
             bufsize=_PIPE_BYTES,
             cwd=git_dir,
             env=environment(),

@@ -58,19 +58,16 @@ class Objects:
         return found[1] if found is not None and found[0] == "blob" else None
 
     def blobs(self, oids: Sequence[str], limit: int) -> list[bytes | None]:
-        """As `blob` for each of ``oids``, all asked for at once, of processes that answer in large pieces."""
+        """As `blob` for each of ``oids``, many asked for at once."""
         found: list[bytes | None] = []
         for start in range(0, len(oids), _AT_ONCE):
-            with Objects(self._git_dir, self._options) as bulk:
-                bulk._start("--buffer")
-                group = oids[start : start + _AT_ONCE]
-                bulk._ask(*group)
-                bulk._end_of_questions()
-                # Of a partial clone it may have ended at what is not here.
-                answers = [
-                    bulk._answer(limit + 1) if bulk._process is not None else self._get(oid, limit + 1) for oid in group
-                ]
-            found += [answer[1] if answer is not None and answer[0] == "blob" else None for answer in answers]
+            group = oids[start : start + _AT_ONCE]
+            self._ask(*group)
+            asked = self._process
+            for oid in group:
+                # Of a partial clone it may have ended at what is not here, and answers the rest no more.
+                answer = self._answer(limit + 1) if self._process is asked else self._get(oid, limit + 1)
+                found.append(answer[1] if answer is not None and answer[0] == "blob" else None)
         return found
 
     def folder(self, name: str) -> list[tuple[str, bool]]:
@@ -115,21 +112,13 @@ class Objects:
         _skip(stream, size - len(data) + 1)
         return header[1].decode("ascii"), data
 
-    def _end_of_questions(self) -> None:
-        process = self._started()
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):  # git died: the answer says so
-            process.stdin.close()
-
     def _failed(self, why: str) -> GitFailed:
         hint = f"try it: git --git-dir={self._git_dir} fsck"
         return GitFailed("read objects", where=f"of {self._git_dir}", why=f"git cat-file {why}", hint=hint)
 
     def _started(self) -> git.CatFile:
-        return self._process or self._start()
-
-    def _start(self, *options: str) -> git.CatFile:
-        self._process = git.start_cat_file(self._git_dir, self._options, options)
+        if self._process is None:
+            self._process = git.start_cat_file(self._git_dir, self._options)
         return self._process
 
 
