@@ -24,6 +24,8 @@ from catflap.terminal import say, show_table
 
 _NAMED = 5
 """How many work packages that were left out are named."""
+_LINES_AT_ONCE = 100
+"""Events printed by one write, which takes as long as making one of them."""
 _LEFT_OUT = (
     (LIVE, "told live since the install", "; run backfill right after the install"),
     (HISTORY, "told by an earlier backfill", ""),
@@ -109,13 +111,26 @@ def _prepare(
 
 
 def _show(events: Iterator[Told], filling: Backfill, span: Span, *, as_json: bool) -> None:
-    """Print each event as it comes, as JSON; for people a progress bar is enough."""
-    encode, write = json.JSONEncoder().encode, sys.stdout.write
+    """Print the events as they come, as JSON; for people a progress bar is enough."""
+    encode = json.JSONEncoder().encode
+    lines: list[str] = []
     with _progress(span.commits, as_json=as_json) as advance:
-        for told in events:
-            if as_json:
-                write(encode({**told.event.to_dict(), "commit": told.commit, "path": told.path}) + "\n")
-            advance(filling.outcome.place)
+        try:
+            for told in events:
+                if as_json:
+                    lines.append(encode({**told.event.to_dict(), "commit": told.commit, "path": told.path}) + "\n")
+                    if len(lines) == _LINES_AT_ONCE:
+                        _print(lines)
+                advance(filling.outcome.place)
+        finally:  # whatever ends it: these are told
+            _print(lines)
+
+
+def _print(lines: list[str]) -> None:
+    """Print the lines, and empty the list."""
+    text = "".join(lines)
+    lines.clear()
+    sys.stdout.write(text)
 
 
 @contextmanager
