@@ -144,23 +144,23 @@ class Life(RuleBasedStateMachine):
     # -- who sees it
 
     def step(self, step: Step) -> None:
-        pending = self.world.views[step.view].pending
+        view = self.world.views[step.view]
         if self.way != "hooks":
-            pending += step.moves
+            view.pending += step.moves
             if step.hook and self.is_awake and self.way != "looks":
                 flag = "1" if step.moves else "0"
                 args = {"post-checkout": ("", "", flag), "post-rewrite": ("rebase",)}.get(step.hook, ())
                 self.tell(self.world.read(step.view, self.here()), self.moves(step.view, (step.hook, *args)))
         elif step.hook and self.is_awake:
             expected = [] if step.moves else self.world.read(step.view, self.here())
-            for move in step.moves:
-                pending.append(move)
+            for move in step.moves:  # git has run a hook for each
+                view.pending.append(move)
                 expected += self.world.read(step.view, self.here())
             if not has_read(Repo(self.hands.places[step.view])):  # the shim saw a tree that was seen already
                 self.moves(step.view)
             self.tell(expected, None)
         else:
-            pending += step.moves
+            view.pending += step.moves
         if self.is_awake and self.way in ("looks", "both"):
             self.look_everywhere()
 

@@ -119,6 +119,16 @@ def test_what_a_hand_edits_while_a_commit_runs_is_told_at_once(looking: Looking)
 
 
 @needs_proc
+def test_a_staged_edit_that_nobody_was_told_of_is_told_while_its_commit_waits_for_an_editor(looking: Looking) -> None:
+    looking.repo.write("WP02", "doing")
+    looking.repo.git("add", "-A")
+    with committing(looking.repo) as gate:
+        assert statuses(looking.look(time.time() + 2 * SETTLE_S)) == ["doing"]
+        gate.write_text("go\n")
+    assert looking.look(after_the_hold()).told == []
+
+
+@needs_proc
 @pytest.mark.parametrize("last_read", [1, 2, 3])
 def test_a_commit_that_is_refused_while_its_files_are_read_tells_nothing(
     looking: Looking, monkeypatch: pytest.MonkeyPatch, last_read: int

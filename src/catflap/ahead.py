@@ -40,7 +40,7 @@ def in_process(make: Callable[..., Iterator[T]], *args: Any) -> Generator[T, Non
     The process is begun at once. Raises: OSError when there is none to be had; with an item GitFailed when it was
     killed.
     """
-    # Not by multiprocessing, which takes 0.1 s of processor time more to start: it imports much, and starts two.
+    # Not by multiprocessing, which takes 70 ms of processor time more: it imports much, and starts two processes.
     # -P: the folder that we are in is a user's repository, and no place for modules.
     command = [sys.executable, "-P", "-c", _CHILD.format(path=sys.path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -220,13 +220,15 @@ class _Hold:
         self._is_asked = False
 
     def quiet_s(self, *, is_back: bool, is_told: bool) -> float:
-        """``is_back``: it is as HEAD has it, too; ``is_told``: another content of it was told."""
+        """``is_back``: it is as HEAD has it, too; ``is_told``: something else that it said was told."""
+        if not is_back and not is_told:
+            return worktree.SETTLE_S  # no edit was seen that could be held back
         if not self._is_asked:
             self._committing, self._is_asked = worktree.is_committing(self._view), True
+        if self._committing is None:
+            return worktree.HELD_S
         if self._committing:
             return float("inf")
-        if self._committing is None and (is_back or is_told):
-            return worktree.HELD_S
         return worktree.DOUBT_S if is_back else worktree.SETTLE_S
 
 
