@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from catflap import watch
 from catflap.clock import LamportClock
 from catflap.database import open_database
 from catflap.errors import OutOfWatches
@@ -27,7 +28,7 @@ from catflap.folderwatch import InotifyWatch, folder_watch, polling_watch
 from catflap.git import View
 from catflap.places import Kind
 from catflap.watch import Report, Watcher
-from tests.watching import Watch, wait_for, wait_told
+from tests.watching import PATIENCE, UNIT_S, Watch, wait_for, wait_told
 from tests.world import Repo, events, planned, told
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
@@ -344,6 +345,26 @@ def watching(home: Path, said: Said) -> Iterator[Watcher]:
         finally:
             watcher.stop()
             thread.join()
+
+
+def test_a_view_that_its_first_look_finds_gone_is_let_go_before_the_next_heartbeat(
+    repo: Repo, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "BEAT_S", 10 * PATIENCE * UNIT_S)
+    repo.git("worktree", "add", "-q", tmp_path / "agent")
+    take = Watcher._take_posts
+
+    def take_away_first(watcher: Watcher, wait_s: float) -> None:
+        """Before the first look the worktree goes, and the only event of that comes."""
+        if (tmp_path / "agent").exists():
+            (tmp_path / "agent").rename(tmp_path / "moved")
+            wait_for(watcher._posts.qsize)
+        take(watcher, wait_s)
+
+    monkeypatch.setattr(Watcher, "_take_posts", take_away_first)
+    said = Said()
+    with watching(home, said):
+        wait_for(lambda: said.watched == 1)
 
 
 def test_a_thread_that_died_is_replaced(

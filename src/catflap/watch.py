@@ -137,6 +137,8 @@ class Watcher:
 
     def _next_at(self, *dates: float) -> float:
         """When something is to be done next, unless a post comes before."""
+        if self._is_reload_wanted:  # the last look found a view gone
+            return time.monotonic()
         planned = (self._agenda.next_at(), self._ahead.next_at())
         return min(*dates, *self._reload_at, *(at for at in planned if at is not None))
 
