@@ -18,6 +18,7 @@ from catflap.errors import GitFailed
 
 T = TypeVar("T")
 _CHILD = "import sys; sys.path[:] = {path!r}; from catflap.ahead import _serve; _serve()"
+"""Modules come from where ours do, and not from the folder that we are in, which is a user's repository."""
 
 
 def in_thread(items: Generator[T, None, None]) -> Generator[T, None, None]:
@@ -41,8 +42,7 @@ def in_process(make: Callable[..., Iterator[T]], *args: Any) -> Generator[T, Non
     killed.
     """
     # Not by multiprocessing, which takes 70 ms of processor time more: it imports much, and starts two processes.
-    # -P: the folder that we are in is a user's repository, and no place for modules.
-    command = [sys.executable, "-P", "-c", _CHILD.format(path=sys.path)]
+    command = [sys.executable, "-c", _CHILD.format(path=sys.path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     with suppress(BrokenPipeError), process.stdin as asked:  # it has ended already: there will be no answer

@@ -17,7 +17,7 @@ from catflap.git import View
 from catflap.lanelog import LaneRow
 from catflap.ledger import BaseRow
 from catflap.trees import TreeReader
-from catflap.workpackage import WorkPackage, wp_path
+from catflap.workpackage import WorkPackage, parse_wp, wp_path
 
 
 class Base:
@@ -81,12 +81,14 @@ class Base:
 
     def _in_file(self, path: str, final_tree: str) -> WorkPackage | None:
         """The work package in the file at ``path`` now; as we last saw it, where its edit may be held back."""
-        wp = worktree.read_wp(self._view, path)
-        if path not in self.rows or wp is None or wp != self._reader.wp(path, f"{final_tree}:{path}"):
+        found = worktree.read_file(self._view, path)
+        if found is None:
+            return None
+        wp = parse_wp(path, found.data)
+        if path not in self.rows or wp != self._reader.wp(path, f"{final_tree}:{path}"):
             return wp
         # It is as committed, and has not been since the commit: the pre-commit framework lays that out for its hooks.
-        found = worktree.read_file(self._view, path)
-        is_laid_out = found is not None and found.changed_at > worktree.head_moved_at(self._view)
+        is_laid_out = found.changed_at > worktree.head_moved_at(self._view)
         is_held = is_laid_out and worktree.is_committing(self._view) is not False
         return self.wp(path) if is_held else wp
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from sqlite3 import Connection
 
 from catflap import git, ledger, log, queue, seen, worktree
@@ -216,18 +217,18 @@ class _Hold:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._committing: bool | None = None
-        self._is_asked = False
+
+    @cached_property
+    def _is_committing(self) -> bool | None:
+        return worktree.is_committing(self._view)
 
     def quiet_s(self, *, is_back: bool, is_told: bool) -> float:
         """``is_back``: it is as HEAD has it, too; ``is_told``: something else that it said was told."""
         if not is_back and not is_told:
             return worktree.SETTLE_S  # no edit was seen that could be held back
-        if not self._is_asked:
-            self._committing, self._is_asked = worktree.is_committing(self._view), True
-        if self._committing is None:
+        if self._is_committing is None:
             return worktree.HELD_S
-        if self._committing:
+        if self._is_committing:
             return float("inf")
         return worktree.DOUBT_S if is_back else worktree.SETTLE_S
 
